@@ -1,0 +1,21 @@
+/**
+ * The base of every error that latentkit throws on purpose, beside TypeError and RangeError.
+ * Its message says what was being done, what was found, what was wanted and what to do.
+ */
+export class LatentkitError extends Error {
+  override name = 'LatentkitError'
+}
+
+/** A file from outside that cannot be used: `file` names it, `offset` the byte where known. */
+export class FileError extends LatentkitError {
+  override name = 'FileError'
+  readonly file: string
+  readonly offset: number | undefined
+
+  constructor(file: string, reason: string, options: { offset?: number; cause?: unknown } = {}) {
+    const place = options.offset === undefined ? file : `${file} (byte ${options.offset})`
+    super(`${place}: ${reason}`, options.cause === undefined ? undefined : { cause: options.cause })
+    this.file = file
+    this.offset = options.offset
+  }
+}
