@@ -1,0 +1,84 @@
+/** Where bytes come from: a path (Node), a URL, a Blob or File, or bytes already in memory. */
+export type SourceLike = string | URL | Blob | Uint8Array
+
+/** Random access to the bytes of one file, so that a checkpoint of gigabytes is never in memory as a whole. */
+export interface FileSource {
+  /** What messages call it: the path, URL or file name. */
+  readonly name: string
+  /** Length in bytes. */
+  readonly size: number
+  /** Its real path where it is a file on a disk. */
+  readonly path: string | undefined
+  /** Exactly `length` bytes from `offset` on; a RangeError outside the file, a FileError where reading fails. */
+  read(offset: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** What can be written: text as UTF-8, bytes, or pieces of bytes one after the other. */
+export type Writable = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
+export interface FileInfo {
+  readonly kind: 'file' | 'folder'
+  /** Length in bytes; 0 for a folder. */
+  readonly size: number
+  /** Time of the last change, milliseconds since 1970. */
+  readonly modified: number
+}
+
+export interface FolderEntry extends FileInfo {
+  readonly name: string
+  readonly path: string
+}
+
+export interface WalkedFile extends FolderEntry {
+  /** Path below the walked folder, with `/` on every system. */
+  readonly relativePath: string
+}
+
+export interface Processor {
+  readonly name: string
+  /** Threads that this process may use. */
+  readonly threads: number
+  /** Bytes of memory that this process may use; 0 where unknown (browsers). */
+  readonly memory: number
+}
+
+/** The names that `#platform` exports, the same in Node and in browsers. */
+export interface Platform {
+  /** Opens a path, URL, Blob or bytes for random access. */
+  openSource(from: SourceLike): Promise<FileSource>
+  readBytes(from: SourceLike): Promise<Uint8Array>
+  /** Reads UTF-8 text without its byte order mark; a FileError where it is not UTF-8. */
+  readText(from: SourceLike): Promise<string>
+  /**
+   * Writes a file, with its folders, so that whatever happens (crash, full disk, an error in `data`) either the old
+   * file or the whole new one is there.
+   */
+  writeFileAtomic(path: string, data: Writable): Promise<void>
+  /** Appends to a file, which is made with its folders where missing. */
+  appendFile(path: string, data: string | Uint8Array): Promise<void>
+  /** Removes a file; it is no error if there is none. */
+  removeFile(path: string): Promise<void>
+  /** What lies at a path (links followed), or undefined if nothing does. */
+  fileInfo(path: string): Promise<FileInfo | undefined>
+  /** The absolute path with all symbolic links resolved. */
+  realPath(path: string): Promise<string>
+  /** The entries of a folder by name in code-unit order; links are followed, broken ones left out. */
+  listFolder(path: string): Promise<FolderEntry[]>
+  /** All files below a folder, in the order of their names; a folder reached twice through links is walked once. */
+  walkFiles(path: string): AsyncGenerator<WalkedFile>
+  joinPath(...parts: string[]): string
+  /** The folder that holds a path. */
+  parentFolder(path: string): string
+  /** The last part of a path. */
+  baseName(path: string): string
+  /** The extension of a path with its dot and in lower case, or ''. */
+  extensionName(path: string): string
+  /** latentkit's folder in the user's cache, which may not exist yet. */
+  cacheFolder(): string
+  /** SHA-256 in lower-case hexadecimal. */
+  sha256(data: Uint8Array | string): Promise<string>
+  processor(): Processor
+  /** Milliseconds of a clock that never goes back, for durations. */
+  now(): number
+}
