@@ -1,0 +1,2 @@
+export { type CaseResult, type ConformanceOptions, conformance } from './conformance.js'
+export { caseJson, caseLine, type Totals, totalsLine } from './report.js'
