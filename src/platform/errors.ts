@@ -19,3 +19,12 @@ export class FileError extends LatentkitError {
     this.offset = options.offset
   }
 }
+
+/** Packed data that unpacks to more than the caller allows. */
+export class DataTooLongError extends LatentkitError {
+  override name = 'DataTooLongError'
+
+  constructor(maxLength: number) {
+    super(`The data unpacks to more than the ${maxLength} bytes that it should hold`)
+  }
+}

@@ -43,6 +43,14 @@ export interface Processor {
   readonly memory: number
 }
 
+/** Pixels as a codec gives them: 8 bits a channel, row by row, RGB or RGBA. */
+export interface DecodedImage {
+  readonly data: Uint8Array | Uint8ClampedArray
+  readonly width: number
+  readonly height: number
+  readonly channels: 3 | 4
+}
+
 /** The names that `#platform` exports, the same in Node and in browsers. */
 export interface Platform {
   /** Opens a path, URL, Blob or bytes for random access. */
@@ -76,6 +84,15 @@ export interface Platform {
   extensionName(path: string): string
   /** latentkit's folder in the user's cache, which may not exist yet. */
   cacheFolder(): string
+  /** Unpacks a zlib stream; a DataTooLongError above `maxLength` bytes, another Error where it is damaged or cut off. */
+  inflateZlib(data: Uint8Array, maxLength: number): Promise<Uint8Array>
+  /** Packs bytes into a zlib stream. */
+  deflateZlib(data: Uint8Array): Promise<Uint8Array>
+  /**
+   * Decodes JPEG, WebP, GIF or AVIF, turned as its EXIF orientation says: by sharp in Node (an optional peer; a
+   * LatentkitError says how to install it), by the browser itself there. `file` is what messages call it.
+   */
+  decodeForeignImage(bytes: Uint8Array, file: string, maxPixels: number): Promise<DecodedImage>
   /** SHA-256 in lower-case hexadecimal. */
   sha256(data: Uint8Array | string): Promise<string>
   processor(): Processor

@@ -1,0 +1,31 @@
+import { DataTooLongError } from '../errors.js'
+
+export async function inflateZlib(data: Uint8Array, maxLength: number): Promise<Uint8Array> {
+  return collect(data, new DecompressionStream('deflate'), maxLength)
+}
+
+export async function deflateZlib(data: Uint8Array): Promise<Uint8Array> {
+  return collect(data, new CompressionStream('deflate'), Number.POSITIVE_INFINITY)
+}
+
+async function collect(data: Uint8Array, through: GenericTransformStream, maxLength: number): Promise<Uint8Array> {
+  const reader = new Blob([data as BlobPart]).stream().pipeThrough(through).getReader()
+  const pieces: Uint8Array[] = []
+  let length = 0
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const piece = next.value as Uint8Array
+    length += piece.length
+    if (length > maxLength) {
+      await reader.cancel()
+      throw new DataTooLongError(maxLength)
+    }
+    pieces.push(piece)
+  }
+  const out = new Uint8Array(length)
+  let offset = 0
+  for (const piece of pieces) {
+    out.set(piece, offset)
+    offset += piece.length
+  }
+  return out
+}
