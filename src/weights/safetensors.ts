@@ -1,0 +1,181 @@
+import { writeFileAtomic } from '#platform'
+import { FileError } from '../platform/errors.js'
+import type { FileSource } from '../platform/types.js'
+import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
+import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
+import { quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
+
+/** A safetensors file whose tensors are read when asked for. */
+export interface SafetensorsFile extends TensorFile {
+  /** Every tensor has its place in the file: bytes `begin` to `end` of `source`. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+}
+
+/**
+ * Opens a safetensors file: its header is read and checked, its tensors are not.
+ *
+ * Throws FileError where the file is damaged or hostile. Source: https://github.com/huggingface/safetensors#format.
+ *
+ * @example
+ * const file = await openSafetensors(await openSource('model.safetensors'))
+ * const weight = toFloat32(await file.read('model.diffusion_model.out.2.weight'))
+ */
+export async function openSafetensors(source: FileSource): Promise<SafetensorsFile> {
+  const length = headerLength(await source.read(0, Math.min(8, source.size)), source.size, source.name)
+  const header = parseHeader(await source.read(8, length), source.size, source.name)
+  const tensors = new Map<string, StoredTensor>()
+  for (const [name, entry] of header.tensors) tensors.set(name, { ...entry, source })
+  return {
+    name: source.name,
+    metadata: header.metadata,
+    tensors,
+    read: name => readStored(wantedTensor(source.name, tensors, name)),
+    close: () => source.close(),
+  }
+}
+
+async function readStored({ dtype, shape, source, begin, end }: StoredTensor): Promise<TensorData> {
+  return { dtype, shape, bytes: await source.read(begin, end - begin) }
+}
+
+/** Reads a whole safetensors file from memory; the tensors are views of `bytes`. Throws as `openSafetensors` does. */
+export function readSafetensors(
+  bytes: Uint8Array,
+  name = 'safetensors bytes',
+): { metadata: ReadonlyMap<string, string>; tensors: Map<string, TensorData> } {
+  const length = headerLength(bytes.subarray(0, 8), bytes.length, name)
+  const header = parseHeader(bytes.subarray(8, 8 + length), bytes.length, name)
+  const tensors = new Map<string, TensorData>()
+  for (const [tensor, { dtype, shape, begin, end }] of header.tensors) {
+    tensors.set(tensor, { dtype, shape, bytes: bytes.subarray(begin, end) })
+  }
+  return { metadata: header.metadata, tensors }
+}
+
+/**
+ * Opens a model in several safetensors files by its `model.safetensors.index.json`.
+ *
+ * `openShard` opens a file by its plain name; names that leave the index's folder are refused with a FileError.
+ */
+export async function openShardedSafetensors(
+  index: FileSource,
+  openShard: (fileName: string) => Promise<FileSource>,
+): Promise<SafetensorsFile> {
+  const shards = new Map<string, SafetensorsFile>()
+  const tensors = new Map<string, StoredTensor>()
+  const close = async () => {
+    for (const shard of shards.values()) await shard.close()
+  }
+  try {
+    for (const [tensor, fileName] of await readWeightMap(index)) {
+      let shard = shards.get(fileName)
+      if (!shard) shards.set(fileName, (shard = await openSafetensors(await openShard(fileName))))
+      const info = shard.tensors.get(tensor)
+      if (!info) throw new FileError(index.name, `says that ${fileName} holds ${quoted(tensor)}, which it does not`)
+      tensors.set(tensor, info)
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    name: index.name,
+    metadata: new Map(),
+    tensors,
+    read: name => readStored(wantedTensor(index.name, tensors, name)),
+    close,
+  }
+}
+
+async function readWeightMap(index: FileSource): Promise<[string, string][]> {
+  const wanted = 'wanted is {"weight_map": {"tensor name": "file name", …}}'
+  if (index.size > 100_000_000) throw new FileError(index.name, `is too large for an index; ${wanted}`)
+  let map: unknown
+  try {
+    map = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await index.read(0, index.size))).weight_map
+  } catch (cause) {
+    throw new FileError(index.name, `is no JSON index; ${wanted}`, { cause })
+  }
+  if (typeof map !== 'object' || map === null || Array.isArray(map))
+    throw new FileError(index.name, `has no weight_map; ${wanted}`)
+  for (const [tensor, fileName] of Object.entries(map)) {
+    if (typeof fileName !== 'string' || !/^[^/\\:]+\.safetensors$/.test(fileName)) {
+      throw new FileError(
+        index.name,
+        `places ${quoted(tensor)} in ${quoted(String(fileName))}; wanted is the name of a .safetensors file in the same folder`,
+      )
+    }
+  }
+  return Object.entries(map)
+}
+
+/** A tensor to be written; its bytes may be made only when their turn comes. */
+export interface TensorToWrite {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array>)
+}
+
+/**
+ * Writes a safetensors file atomically, one tensor in memory at a time; the same content gives the same bytes.
+ *
+ * Throws FileError where the disk is full or the path cannot be written; what was there before then still is.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Promise<void> {
+  await writeFileAtomic(path, safetensorsPieces(tensors, metadata))
+}
+
+/** A safetensors file in memory, for where there is no disk. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, TensorData>,
+  metadata: ReadonlyMap<string, string> = new Map(),
+): Uint8Array {
+  const { header, ordered, dataSize } = layOut(tensors, metadata)
+  const file = new Uint8Array(header.length + dataSize)
+  file.set(header)
+  let at = header.length
+  for (const [name, tensor] of ordered) {
+    file.set(checkedBytes(name, tensor, tensor.bytes), at)
+    at += tensor.bytes.length
+  }
+  return file
+}
+
+async function* safetensorsPieces(
+  tensors: ReadonlyMap<string, TensorToWrite>,
+  metadata: ReadonlyMap<string, string>,
+): AsyncGenerator<Uint8Array> {
+  const { header, ordered } = layOut(tensors, metadata)
+  yield header
+  for (const [name, tensor] of ordered) {
+    const bytes = typeof tensor.bytes === 'function' ? await tensor.bytes() : tensor.bytes
+    yield checkedBytes(name, tensor, bytes)
+  }
+}
+
+function layOut<T extends TensorToWrite>(tensors: ReadonlyMap<string, T>, metadata: ReadonlyMap<string, string>) {
+  // Large elements first, so that every tensor is aligned to its own; then by name, so that equal content is equal bytes.
+  const ordered = sortedByName(tensors).sort(([, a], [, b]) => dtypeBytes[b.dtype] - dtypeBytes[a.dtype])
+  let at = 0
+  const entries = ordered.map(([name, { dtype, shape }]) => {
+    if (name === '__metadata__') throw new RangeError('A safetensors file cannot hold a tensor called __metadata__')
+    const begin = at
+    at += elementCount(shape) * dtypeBytes[dtype]
+    return [name, { dtype, shape: [...shape], offsets: [begin, at] }] as const
+  })
+  return { header: encodeHeader(entries, metadata), ordered, dataSize: at }
+}
+
+function checkedBytes(name: string, { dtype, shape }: TensorToWrite, bytes: Uint8Array): Uint8Array {
+  const wanted = elementCount(shape) * dtypeBytes[dtype]
+  if (bytes.length !== wanted) {
+    throw new RangeError(
+      `Cannot write tensor ${quoted(name)}: ${dtype} of shape [${shape}] has ${wanted} bytes, found ${bytes.length}`,
+    )
+  }
+  return bytes
+}

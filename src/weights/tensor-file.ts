@@ -1,0 +1,38 @@
+import { FileError } from '../platform/errors.js'
+import type { FileSource } from '../platform/types.js'
+import type { DType, TensorData } from './dtypes.js'
+
+export interface TensorInfo {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+}
+
+/** A tensor that lies row-major and little-endian in bytes `begin` to `end` of a file. */
+export interface StoredTensor extends TensorInfo {
+  readonly source: FileSource
+  readonly begin: number
+  readonly end: number
+}
+
+/** What every reader of weights gives: names and shapes at once, the elements when asked for. */
+export interface TensorFile {
+  /** What messages call it. */
+  readonly name: string
+  readonly metadata: ReadonlyMap<string, string>
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** Throws FileError if there is no such tensor. */
+  read(tensor: string): Promise<TensorData>
+  close(): Promise<void>
+}
+
+/** The entry of a tensor, or a FileError that names the file and the tensor. */
+export function wantedTensor<T>(file: string, tensors: ReadonlyMap<string, T>, tensor: string): T {
+  const info = tensors.get(tensor)
+  if (info === undefined) throw new FileError(file, `has no tensor ${quoted(tensor)} among its ${tensors.size}`)
+  return info
+}
+
+/** A name from a file for a message, in quotes and cut to a length that a person reads. */
+export function quoted(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name)
+}
