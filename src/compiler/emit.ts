@@ -1,0 +1,107 @@
+import type { Emitter } from '../tensor/emitter.js'
+import type { Program } from '../tensor/program.js'
+import { type Shape, show } from '../tensor/shape.js'
+import type { Dtype, Tensor } from '../tensor/tensor.js'
+import { topological } from '../tensor/walk.js'
+import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, valueMessage } from './onnx.js'
+import { packNumbers } from './pack.js'
+import type { Message } from './protobuf.js'
+
+/** A program as an ONNX model. */
+export interface Emitted {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Names that must be fed: inputs, and the parameters that are not part of the model. */
+  readonly feeds: readonly string[]
+  readonly outputs: readonly string[]
+}
+
+export interface EmitOptions {
+  /** The bytes of a parameter that is to be part of the model; without them it is an input of its name. */
+  weights?: (name: string) => TensorBytes | undefined
+  /** Nodes in the order in which they are to run; the default is the order of their definition. */
+  order?: readonly Tensor[]
+}
+
+/**
+ * Writes a program out as ONNX. Every operation must know how to emit itself: lower the program first.
+ *
+ * @throws TypeError where an operation needs a lowering.
+ */
+export function emitProgram(program: Program, { weights, order }: EmitOptions = {}): Emitted {
+  const nodes: Message[] = []
+  const initialisers: Message[] = []
+  const constants = new Map<string, string>()
+  const domains = new Set<string>()
+  const names = new Map<Tensor, string>()
+  let counter = 0
+
+  const node: Emitter['node'] = (type, inputs, attributes = {}, { domain = '' } = {}) => {
+    const output = `${type}_${counter++}`
+    nodes.push(nodeMessage(output, type, inputs, [output], attributes, domain))
+    if (domain !== '') domains.add(domain)
+    return output
+  }
+  const constant = (dtype: Dtype, shape: Shape, data: ArrayLike<number>): string => {
+    const packed = packNumbers(dtype, data)
+    const key = packed.length <= 256 ? `${dtype}${shape}:${packed}` : undefined
+    const known = key === undefined ? undefined : constants.get(key)
+    if (known !== undefined) return known
+    const name = `constant_${initialisers.length}`
+    initialisers.push(tensorMessage(name, dtype, shape, { kind: 'inline', data: packed }))
+    if (key !== undefined) constants.set(key, name)
+    return name
+  }
+  const ints = (values: readonly number[]): string => constant('i64', [values.length], values)
+  const openSize = (): string => {
+    const [name, tensor] = Object.entries(program.inputs).find(([, t]) => t.shape[0] === -1) ?? []
+    if (name === undefined || tensor === undefined) {
+      throw new TypeError('emit: the batch is open, but no input has it as its first axis')
+    }
+    return node('Gather', [node('Shape', [name]), ints([0])])
+  }
+  const emitter: Emitter = {
+    node,
+    constant,
+    ints,
+    reshapeTo: shape => ints(shape.map(size => (size < 0 ? -1 : size))),
+    shapeOf(shape) {
+      const at = shape.findIndex(size => size < 0)
+      if (at < 0) return ints(shape)
+      const size = shape[at] === -1 ? openSize() : node('Mul', [openSize(), ints([-shape[at]!])])
+      const parts = [shape.slice(0, at), shape.slice(at + 1)].map(part => (part.length > 0 ? [ints(part)] : []))
+      return node('Concat', [...parts[0]!, size, ...parts[1]!], { axis: 0 })
+    },
+  }
+
+  const feeds = Object.keys(program.inputs)
+  const inputs = Object.entries(program.inputs).map(([name, t]) => valueMessage(name, t.dtype, t.shape))
+  for (const { name, dtype, shape } of program.parameters) {
+    const data = weights?.(name)
+    if (data !== undefined) {
+      initialisers.push(tensorMessage(name, dtype, shape, data))
+    } else {
+      feeds.push(name)
+      inputs.push(valueMessage(name, dtype, shape))
+    }
+  }
+  for (const tensor of order ?? topological(Object.values(program.outputs))) {
+    const { op } = tensor
+    if (op.emit === undefined) {
+      throw new TypeError(`emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`)
+    }
+    names.set(
+      tensor,
+      op.emit(
+        emitter,
+        tensor.inputs.map(t => names.get(t)!),
+        tensor,
+      ),
+    )
+  }
+  const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
+    nodes.push(nodeMessage(`output_${name}`, 'Identity', [names.get(tensor)!], [name], {}, ''))
+    return valueMessage(name, tensor.dtype, tensor.shape)
+  })
+  const bytes = modelBytes({ nodes, initialisers, inputs, outputs, domains: [...domains] })
+  return { bytes, feeds, outputs: Object.keys(program.outputs) }
+}
