@@ -1,3 +1,4 @@
+import { concatBytes } from '../bytes.js'
 import { DataTooLongError } from '../errors.js'
 
 export async function inflateZlib(data: Uint8Array, maxLength: number): Promise<Uint8Array> {
@@ -21,11 +22,5 @@ async function collect(data: Uint8Array, through: GenericTransformStream, maxLen
     }
     pieces.push(piece)
   }
-  const out = new Uint8Array(length)
-  let offset = 0
-  for (const piece of pieces) {
-    out.set(piece, offset)
-    offset += piece.length
-  }
-  return out
+  return concatBytes(...pieces)
 }
