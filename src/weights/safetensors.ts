@@ -3,7 +3,7 @@ import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
 import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
-import { quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
+import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
 
 /** A safetensors file whose tensors are read when asked for. */
 export interface SafetensorsFile extends TensorFile {
@@ -12,7 +12,7 @@ export interface SafetensorsFile extends TensorFile {
 }
 
 /**
- * Opens a safetensors file: its header is read and checked, its tensors are not.
+ * Opens a safetensors file: its header is read and checked, its tensors are not; closing it closes the source.
  *
  * Throws FileError where the file is damaged or hostile. Source: https://github.com/huggingface/safetensors#format.
  *
@@ -21,15 +21,17 @@ export interface SafetensorsFile extends TensorFile {
  * const weight = toFloat32(await file.read('model.diffusion_model.out.2.weight'))
  */
 export async function openSafetensors(source: FileSource): Promise<SafetensorsFile> {
-  const length = headerLength(await source.read(0, Math.min(8, source.size)), source.size, source.name)
-  const header = parseHeader(await source.read(8, length), source.size, source.name)
+  const header = await closingOnError(source, async () => {
+    const length = headerLength(await source.read(0, Math.min(8, source.size)), source.size, source.name)
+    return parseHeader(await source.read(8, length), source.size, source.name)
+  })
   const tensors = new Map<string, StoredTensor>()
   for (const [name, entry] of header.tensors) tensors.set(name, { ...entry, source })
   return {
     name: source.name,
     metadata: header.metadata,
     tensors,
-    read: name => readStored(wantedTensor(source.name, tensors, name)),
+    read: async name => readStored(wantedTensor(source.name, tensors, name)),
     close: () => source.close(),
   }
 }
@@ -64,9 +66,9 @@ export async function openShardedSafetensors(
   const shards = new Map<string, SafetensorsFile>()
   const tensors = new Map<string, StoredTensor>()
   const close = async () => {
-    for (const shard of shards.values()) await shard.close()
+    for (const file of [index, ...shards.values()]) await file.close()
   }
-  try {
+  await closingOnError({ close }, async () => {
     for (const [tensor, fileName] of await readWeightMap(index)) {
       let shard = shards.get(fileName)
       if (!shard) shards.set(fileName, (shard = await openSafetensors(await openShard(fileName))))
@@ -74,15 +76,12 @@ export async function openShardedSafetensors(
       if (!info) throw new FileError(index.name, `says that ${fileName} holds ${quoted(tensor)}, which it does not`)
       tensors.set(tensor, info)
     }
-  } catch (error) {
-    await close()
-    throw error
-  }
+  })
   return {
     name: index.name,
     metadata: new Map(),
     tensors,
-    read: name => readStored(wantedTensor(index.name, tensors, name)),
+    read: async name => readStored(wantedTensor(index.name, tensors, name)),
     close,
   }
 }

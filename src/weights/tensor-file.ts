@@ -36,3 +36,13 @@ export function wantedTensor<T>(file: string, tensors: ReadonlyMap<string, T>, t
 export function quoted(name: string): string {
   return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name)
 }
+
+/** Closes the source if the work on it fails: who opens a file reader hands its source over. */
+export async function closingOnError<T>(source: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}
