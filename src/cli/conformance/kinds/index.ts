@@ -1,4 +1,5 @@
 import type { Kind } from '../kind.js'
+import { philoxRandom, rawWords, torchRandom } from './rng.js'
 
 /** All kinds that latentkit computes; the first that recognises a case runs it. */
-export const kinds: readonly Kind[] = []
+export const kinds: readonly Kind[] = [torchRandom, philoxRandom, rawWords]
