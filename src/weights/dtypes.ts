@@ -45,30 +45,32 @@ export function elementCount(shape: readonly number[]): number {
   return count
 }
 
-/**
- * The elements as float32; integers beyond 2^24 and float64 are rounded, booleans become 0 and 1.
- *
- * An F32 tensor that is aligned comes back as a view of the same memory.
- */
-export function toFloat32(tensor: TensorData): Float32Array {
-  const { dtype } = tensor
-  if (dtype === 'F32') return new Float32Array(...aligned(tensor.bytes, 4))
-  if (dtype === 'F16') return float16ToFloat32(new Uint16Array(...aligned(tensor.bytes, 2)))
-  if (dtype === 'BF16') return bfloat16ToFloat32(new Uint16Array(...aligned(tensor.bytes, 2)))
-  if (dtype === 'F8_E4M3') return lookUp(tensor.bytes, (e4m3Table ??= tableOf(256, e4m3ToNumber)))
-  if (dtype === 'F8_E5M2') return lookUp(tensor.bytes, (e5m2Table ??= tableOf(256, byte => float16ToNumber(byte << 8))))
-  return Float32Array.from(integersOf(tensor), Number)
-}
+export type TypedArray =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
 
-/** The elements as float64; only integers beyond 2^53 are rounded. */
-export function toFloat64(tensor: TensorData): Float64Array {
-  if (tensor.dtype === 'F64') return new Float64Array(...aligned(tensor.bytes, 8))
-  if (tensor.dtype.includes('F')) return Float64Array.from(toFloat32(tensor))
-  return Float64Array.from(integersOf(tensor), Number)
+/** The elements without any loss: smaller floats as float32, booleans as 0 and 1; a view of the bytes where it can be. */
+export function toTypedArray({ dtype, bytes }: TensorData): TypedArray {
+  if (dtype === 'F16') return float16ToFloat32(new Uint16Array(...aligned(bytes, 2)))
+  if (dtype === 'BF16') return bfloat16ToFloat32(new Uint16Array(...aligned(bytes, 2)))
+  if (dtype === 'F8_E4M3') return lookUp(bytes, (e4m3Table ??= tableOf(256, e4m3ToNumber)))
+  if (dtype === 'F8_E5M2') return lookUp(bytes, (e5m2Table ??= tableOf(256, byte => float16ToNumber(byte << 8))))
+  if (dtype === 'BOOL') return bytes.map(byte => (byte ? 1 : 0))
+  const array = plainArrays[dtype]
+  return new array(...aligned(bytes, array.BYTES_PER_ELEMENT))
 }
 
 const plainArrays = {
   F64: Float64Array,
+  F32: Float32Array,
   I64: BigInt64Array,
   I32: Int32Array,
   I16: Int16Array,
@@ -79,10 +81,16 @@ const plainArrays = {
   U8: Uint8Array,
 }
 
-function integersOf({ dtype, bytes }: TensorData): ArrayLike<number | bigint> {
-  if (dtype === 'BOOL') return bytes.map(byte => (byte ? 1 : 0))
-  const array = plainArrays[dtype as keyof typeof plainArrays]
-  return new array(...aligned(bytes, array.BYTES_PER_ELEMENT))
+/** The elements as float32; integers beyond 2^24 and float64 are rounded. A view of the bytes where it can be. */
+export function toFloat32(tensor: TensorData): Float32Array {
+  const values = toTypedArray(tensor)
+  return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number | bigint>, Number)
+}
+
+/** The elements as float64; only integers beyond 2^53 are rounded. A view of the bytes where it can be. */
+export function toFloat64(tensor: TensorData): Float64Array {
+  const values = toTypedArray(tensor)
+  return values instanceof Float64Array ? values : Float64Array.from(values as ArrayLike<number | bigint>, Number)
 }
 
 /** Arguments of a typed array over these bytes, which are copied only where they are not aligned. */
