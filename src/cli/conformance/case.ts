@@ -1,7 +1,16 @@
 import { z } from 'zod'
 import { joinPath, readBytes, readText, walkFiles } from '#platform'
 import { LatentkitError } from '../../platform/errors.js'
-import { readSafetensors, type StoredTensor } from './safetensors.js'
+import { type TypedArray, toTypedArray } from '../../weights/dtypes.js'
+import { readSafetensors } from '../../weights/safetensors.js'
+
+/** A tensor of a case's file; small floats are widened to float32. */
+export interface StoredTensor {
+  /** As in the file, such as `F32` or `I64`. */
+  readonly dtype: string
+  readonly shape: readonly number[]
+  readonly data: TypedArray
+}
 
 const description = z.looseObject({
   kind: z.string(),
@@ -77,7 +86,7 @@ export async function openCase(folder: string, path: string): Promise<Case> {
     json: async file => parseJson(await readText(locate(file)), file),
     tensors(file) {
       let tensors = cached.get(file)
-      if (!tensors) cached.set(file, (tensors = readBytes(locate(file)).then(bytes => readSafetensors(bytes, file))))
+      if (!tensors) cached.set(file, (tensors = readTensors(locate(file))))
       return tensors
     },
     async input(name) {
@@ -90,6 +99,16 @@ export async function openCase(folder: string, path: string): Promise<Case> {
     },
   }
   return self
+}
+
+async function readTensors(place: string): Promise<Map<string, StoredTensor>> {
+  const { tensors } = readSafetensors(await readBytes(place), place)
+  return new Map(
+    [...tensors].map(([name, tensor]) => [
+      name,
+      { dtype: tensor.dtype, shape: tensor.shape, data: toTypedArray(tensor) },
+    ]),
+  )
 }
 
 function parseJson(text: string, place: string): unknown {
