@@ -43,7 +43,7 @@ function tridiagonal(a: Float64Array, n: number) {
     v[k + 1]! += v[k + 1]! < 0 ? -Math.sqrt(norm) : Math.sqrt(norm)
     let length = 0
     for (let i = k + 1; i < n; i++) length += v[i]! ** 2
-    if (length === 0) continue
+    if (length < negligible ** 2) continue
     length = Math.sqrt(length)
     for (let i = k + 1; i < n; i++) v[i]! /= length
     // With H = I - 2 v v^T and p = 2 A v: H A H = A - v q^T - q v^T, q = p - (v . p) v. Column k takes part.

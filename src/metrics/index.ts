@@ -1,0 +1,7 @@
+export type { Features } from './features.js'
+export { frechetDistance } from './frechet-distance.js'
+export { inceptionScore } from './inception-score.js'
+export { drawSubsets, type KernelDistance, kernelDistance, type Subset } from './kernel-distance.js'
+export { precisionRecall } from './precision-recall.js'
+export { meanSquaredError, psnr, type Raster } from './psnr.js'
+export { type Ssim, type SsimOptions, ssim } from './ssim.js'
