@@ -5,11 +5,8 @@ import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.
 import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
 import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
 
-/** A safetensors file whose tensors are read when asked for. */
-export interface SafetensorsFile extends TensorFile {
-  /** Every tensor has its place in the file: bytes `begin` to `end` of `source`. */
-  readonly tensors: ReadonlyMap<string, StoredTensor>
-}
+/** A safetensors file whose tensors are read when asked for; each entry tells the tensor's place in the file. */
+export type SafetensorsFile = TensorFile<StoredTensor>
 
 /**
  * Opens a safetensors file: its header is read and checked, its tensors are not; closing it closes the source.

@@ -15,11 +15,11 @@ export interface StoredTensor extends TensorInfo {
 }
 
 /** What every reader of weights gives: names and shapes at once, the elements when asked for. */
-export interface TensorFile {
+export interface TensorFile<Info extends TensorInfo = TensorInfo> {
   /** What messages call it. */
   readonly name: string
   readonly metadata: ReadonlyMap<string, string>
-  readonly tensors: ReadonlyMap<string, TensorInfo>
+  readonly tensors: ReadonlyMap<string, Info>
   /** Throws FileError if there is no such tensor. */
   read(tensor: string): Promise<TensorData>
   close(): Promise<void>
