@@ -3,7 +3,7 @@ import { map2 } from './evaluate.js'
 import { sumTo } from './reduce.js'
 import { broadcastShapes } from './shape.js'
 import { apply, type Dtype, type Operation, type Tensor } from './tensor.js'
-import { neg } from './unary.js'
+import { log, neg } from './unary.js'
 import { where } from './where.js'
 
 interface BinaryDefinition {
@@ -19,7 +19,8 @@ function binary(name: string, { onnx, f, gradient, result }: BinaryDefinition) {
   const op: Operation = {
     name,
     infer: ([x, y]) => {
-      if (x!.dtype !== y!.dtype) throw new TypeError(`${name}: dtypes ${x!.dtype} and ${y!.dtype} differ: cast one of them`)
+      if (x!.dtype !== y!.dtype)
+        throw new TypeError(`${name}: dtypes ${x!.dtype} and ${y!.dtype} differ: cast one of them`)
       return { shape: broadcastShapes(name, x!.shape, y!.shape), dtype: result ?? x!.dtype }
     },
     evaluate: ([x, y]) => map2(x!, y!, f),
@@ -49,6 +50,12 @@ export const div = binary('div', {
   onnx: 'Div',
   f: (x, y) => x / y,
   gradient: (g, _, y, out) => [div(g, y), neg(div(mul(g, out), y))],
+})
+/** x to the power y; where x is not positive, the gradient with respect to y is 0. */
+export const pow = binary('pow', {
+  onnx: 'Pow',
+  f: (x, y) => x ** y,
+  gradient: (g, x, y, out) => [mul(g, mul(y, pow(x, sub(y, 1)))), mul(g, mul(out, log(where(greater(x, 0), x, 1))))],
 })
 /** The larger of both; at a tie the gradient goes to x. */
 export const maximum = binary('maximum', {

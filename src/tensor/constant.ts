@@ -1,4 +1,4 @@
-import { show, sizeOf, type Shape } from './shape.js'
+import { type Shape, show, sizeOf } from './shape.js'
 import { apply, type Dtype, type Operation, type Tensor } from './tensor.js'
 
 /** Numbers that are part of the program. */

@@ -13,7 +13,10 @@ const matmulOperation: Operation = {
         `matmul: ${show(x)} times ${show(y)} does not fit: the last axis of the first (${show(x.slice(-1))}) must equal the second-last of the second`,
       )
     }
-    return { shape: [...broadcastShapes('matmul', x.slice(0, -2), y.slice(0, -2)), x.at(-2)!, y.at(-1)!], dtype: a!.dtype }
+    return {
+      shape: [...broadcastShapes('matmul', x.slice(0, -2), y.slice(0, -2)), x.at(-2)!, y.at(-1)!],
+      dtype: a!.dtype,
+    }
   },
   evaluate: ([a, b], _, shape) => {
     const [m, n] = shape.slice(-2) as [number, number]

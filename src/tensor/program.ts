@@ -1,4 +1,4 @@
-import { sameShape, type Shape, show } from './shape.js'
+import { type Shape, sameShape, show } from './shape.js'
 import { apply, type Dtype, type Initialiser, input, parameter, type Spec, type Tensor } from './tensor.js'
 
 /** A trained tensor of a program. */
@@ -54,7 +54,9 @@ export function trace<Inputs extends Record<string, Spec>>(
         const full = join(path, name)
         const known = parameters.get(full)
         if (known && !sameShape(known.shape, shape)) {
-          throw new RangeError(`parameter "${full}" is used as ${show(known.shape)} and as ${show(shape)}: give one of them another name`)
+          throw new RangeError(
+            `parameter "${full}" is used as ${show(known.shape)} and as ${show(shape)}: give one of them another name`,
+          )
         }
         if (known) return known.tensor
         const tensor = apply(parameter, [], { name: full, shape, dtype: 'f32', init })

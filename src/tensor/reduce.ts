@@ -1,9 +1,9 @@
 import { div, equal, mul } from './binary.js'
-import { cast } from './unary.js'
 import { forEachOffset } from './evaluate.js'
 import { expandTo, reshape } from './reshape.js'
-import { axisOf, sameShape, type Shape, show, sizeOf, stridesOf } from './shape.js'
+import { axisOf, type Shape, sameShape, show, sizeOf, stridesOf } from './shape.js'
 import { apply, type Operation, type Tensor, type Value } from './tensor.js'
+import { cast } from './unary.js'
 
 interface ReduceAttributes extends Readonly<Record<string, unknown>> {
   readonly axes: readonly number[]
@@ -29,7 +29,13 @@ function reduction(
   }
 }
 
-function foldAxes(x: Value, axes: readonly number[], shape: Shape, start: number, fold: (acc: number, x: number) => number) {
+function foldAxes(
+  x: Value,
+  axes: readonly number[],
+  shape: Shape,
+  start: number,
+  fold: (acc: number, x: number) => number,
+) {
   const out = new Float64Array(sizeOf(shape)).fill(start)
   const strides = stridesOf(shape).map((stride, i) => (axes.includes(i) ? 0 : stride))
   forEachOffset(x.shape, [stridesOf(x.shape), strides], (from, to) => {
@@ -65,7 +71,12 @@ function reduce(op: Operation<ReduceAttributes>, x: Tensor, { axes, keep = false
   const listed = axes === undefined ? x.shape.map((_, i) => i) : typeof axes === 'number' ? [axes] : axes
   const positive = listed.map(axis => axisOf(op.name, axis, x.shape.length)).sort((a, b) => a - b)
   const out = positive.length === 0 ? x : apply(op, [x], { axes: positive })
-  return keep ? out : reshape(out, x.shape.filter((_, i) => !positive.includes(i)))
+  return keep
+    ? out
+    : reshape(
+        out,
+        x.shape.filter((_, i) => !positive.includes(i)),
+      )
 }
 
 /** Sum over axes. */
@@ -79,7 +90,8 @@ export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce(mi
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const total = sum(x, options)
   const count = sizeOf(x.shape) / sizeOf(total.shape)
-  if (!(count > 0)) throw new RangeError(`mean: the number of elements of ${show(x.shape)} is open; reduce closed axes only`)
+  if (!(count > 0))
+    throw new RangeError(`mean: the number of elements of ${show(x.shape)} is open; reduce closed axes only`)
   return mul(total, 1 / count)
 }
 

@@ -1,6 +1,6 @@
 import { broadcastStrides, forEachOffset } from './evaluate.js'
 import { sumTo } from './reduce.js'
-import { axisOf, broadcastShapes, sameShape, type Shape, show, sizeOf, stridesOf } from './shape.js'
+import { axisOf, broadcastShapes, type Shape, sameShape, show, sizeOf, stridesOf } from './shape.js'
 import { apply, type Operation, type Tensor } from './tensor.js'
 
 const reshapeOperation: Operation<{ shape: Shape }> = {
@@ -25,7 +25,10 @@ export const reshape = (x: Tensor, shape: Shape): Tensor =>
 /** Reshapes with one axis written as 'rest', whose size follows from the others. */
 export function reshapeRest(x: Tensor, shape: readonly (number | 'rest')[]): Tensor {
   const known = shape.reduce<number>((product, size) => (size === 'rest' ? product : product * size), 1)
-  return reshape(x, shape.map(size => (size === 'rest' ? sizeOf(x.shape) / known : size)))
+  return reshape(
+    x,
+    shape.map(size => (size === 'rest' ? sizeOf(x.shape) / known : size)),
+  )
 }
 
 const transposeOperation: Operation<{ order: readonly number[] }> = {

@@ -51,3 +51,12 @@ export function stridesOf(shape: Shape): number[] {
   }
   return strides
 }
+
+/** How many elements lie before and after one index of an axis: what loops along an axis need. */
+export function around(shape: Shape, axis: number): { outer: number; size: number; inner: number } {
+  return { outer: sizeOf(shape.slice(0, axis)), size: shape[axis]!, inner: sizeOf(shape.slice(axis + 1)) }
+}
+
+/** The shape with one axis of another size. */
+export const resized = (shape: Shape, axis: number, size: number): Shape =>
+  shape.map((old, i) => (i === axis ? size : old))

@@ -1,20 +1,21 @@
 import { add, div, mul, sub } from './binary.js'
+import type { Emitter } from './emitter.js'
 import { apply, type Dtype, type Operation, type Tensor } from './tensor.js'
 
 interface UnaryDefinition {
   readonly f: (x: number) => number
-  /** ONNX operator of the same meaning; without one, `emit` writes it in the language. */
-  readonly onnx: string
+  /** ONNX operator of the same meaning, or what writes the nodes. */
+  readonly onnx: string | ((to: Emitter, x: string) => string)
   readonly gradient?: (g: Tensor, x: Tensor, out: Tensor) => Tensor
 }
 
 /** An elementwise operation of one tensor. */
-function unary(name: string, { f, onnx, gradient }: UnaryDefinition) {
+export function unary(name: string, { f, onnx, gradient }: UnaryDefinition) {
   const op: Operation = {
     name,
     infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
     evaluate: ([x]) => x!.data.map(f),
-    emit: (to, inputs) => to.node(onnx, inputs),
+    emit: (to, [x]) => (typeof onnx === 'string' ? to.node(onnx, [x!]) : onnx(to, x!)),
     ...(gradient && { gradient: (g: Tensor, node: Tensor) => [gradient(g, node.inputs[0]!, node)] }),
   }
   return (x: Tensor): Tensor => apply(op, [x], {})

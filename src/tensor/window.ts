@@ -1,0 +1,86 @@
+import { type Shape, show } from './shape.js'
+import { slice, unslice } from './slice.js'
+import type { Tensor } from './tensor.js'
+
+/** One number for both spatial axes, or [height, width]. */
+export type Pair = number | readonly [number, number]
+/** One number for all sides, or [top, left, bottom, right], as ONNX orders them. */
+export type Padding = number | readonly [number, number, number, number]
+
+/** How a window moves over the last two axes of an image. */
+export type Window = {
+  readonly stride: readonly [number, number]
+  readonly padding: readonly [number, number, number, number]
+  readonly dilation: readonly [number, number]
+}
+
+export const pair = (x: Pair): readonly [number, number] => (typeof x === 'number' ? [x, x] : x)
+
+/** A window with every number written out, checked. */
+export function windowOf(
+  op: string,
+  { stride = 1, padding = 0, dilation = 1 }: { stride?: Pair; padding?: Padding; dilation?: Pair },
+): Window {
+  const window: Window = {
+    stride: pair(stride),
+    padding: typeof padding === 'number' ? [padding, padding, padding, padding] : padding,
+    dilation: pair(dilation),
+  }
+  const wrong = Object.entries(window).find(([name, numbers]) =>
+    numbers.some(n => !Number.isInteger(n) || n < (name === 'padding' ? 0 : 1)),
+  )
+  if (wrong) {
+    const [name, numbers] = wrong
+    throw new RangeError(`${op}: ${name} [${numbers}]: wanted whole numbers from ${name === 'padding' ? 0 : 1} up`)
+  }
+  return window
+}
+
+/** Height and width of what a window of `kernel` leaves of an image. */
+export function windowedSize(
+  op: string,
+  x: Shape,
+  kernel: readonly [number, number],
+  window: Window,
+): [number, number] {
+  return [0, 1].map(axis => {
+    const size = x[axis + 2]!
+    const padded = size + window.padding[axis]! + window.padding[axis + 2]!
+    const extent = window.dilation[axis]! * (kernel[axis]! - 1) + 1
+    if (size < 0 || extent > padded) {
+      throw new RangeError(
+        `${op}: a window of ${show(kernel)} with dilation ${show(window.dilation)} does not fit into ${show(x)} with padding ${show(window.padding)}: wanted at least ${extent} in axis ${axis + 2}, which must not be open`,
+      )
+    }
+    return Math.floor((padded - extent) / window.stride[axis]!) + 1
+  }) as [number, number]
+}
+
+/** Where the tap (i, j) of a window's kernel lies along both spatial axes of a padded image. */
+const taps = (i: number, j: number, { stride, dilation }: Window) =>
+  [
+    { axis: 2, start: i * dilation[0], step: stride[0] },
+    { axis: 3, start: j * dilation[1], step: stride[1] },
+  ] as const
+
+/** What the tap (i, j) of the kernel sees of a padded image, at every place of the window: [n, c, ...size]. */
+export const tapOf = (padded: Tensor, i: number, j: number, size: readonly number[], window: Window): Tensor =>
+  taps(i, j, window).reduce((x, tap, k) => slice(x, { ...tap, end: tap.start + (size[k]! - 1) * tap.step + 1 }), padded)
+
+/** The opposite of tapOf: an image of `shape`, zero where the tap (i, j) never is. */
+export function untap(g: Tensor, i: number, j: number, shape: Shape, window: Window): Tensor {
+  const [rows, columns] = taps(i, j, window)
+  return unslice(unslice(g, [...shape.slice(0, 3), g.shape[3]!], rows), shape, columns)
+}
+
+/** Widths for pad() that put a window's padding around an image. */
+export const paddingWidths = ({ padding: [top, left, bottom, right] }: Window): [number, number][] => [
+  [0, 0],
+  [0, 0],
+  [top, bottom],
+  [left, right],
+]
+
+/** Takes a window's padding off an image again. */
+export const unpad = (x: Tensor, shape: Shape, { padding: [top, left] }: Window): Tensor =>
+  slice(slice(x, { axis: 2, start: top, end: top + shape[2]! }), { axis: 3, start: left, end: left + shape[3]! })
