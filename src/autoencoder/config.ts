@@ -1,0 +1,65 @@
+import { z } from 'zod'
+
+const count = z.int().positive()
+
+/** The networks of both halves, in the words of CompVis/latent-diffusion, `model.py`, Encoder and Decoder. */
+export const ddConfig = z
+  .strictObject({
+    double_z: z.boolean().default(true).describe('the encoder gives mean and log variance'),
+    z_channels: count.describe('channels of the latents inside the networks'),
+    resolution: count.describe('size of the images in training; other sizes work, but attn_resolutions refer to it'),
+    in_channels: count,
+    out_ch: count,
+    ch: count.describe('channels of the first level'),
+    ch_mult: z.array(count).min(1).default([1, 2, 4, 8]).describe('channels of each level over ch; f = 2^(levels - 1)'),
+    num_res_blocks: count.describe('residual blocks a level; the decoder has one more'),
+    attn_resolutions: z.array(count).describe('sizes, at the training resolution, that have attention'),
+    dropout: z.number().min(0).lt(1).default(0),
+    resamp_with_conv: z
+      .boolean()
+      .default(true)
+      .describe('convolutions where the size changes; false: pooling and copying'),
+    give_pre_end: z.boolean().default(false).describe('the decoder ends before its last normalisation'),
+    tanh_out: z.boolean().default(false),
+    use_linear_attn: z.boolean().default(false).describe('the same as attn_type: linear'),
+    attn_type: z.enum(['vanilla', 'linear', 'none']).default('vanilla'),
+  })
+  .transform(({ use_linear_attn, ...config }) => ({
+    ...config,
+    attn_type: use_linear_attn ? ('linear' as const) : config.attn_type,
+  }))
+  .superRefine((config, { addIssue }) => {
+    for (const mult of new Set([1, ...config.ch_mult])) {
+      if ((mult * config.ch) % 32 !== 0) {
+        const message = `a level has ${mult * config.ch} channels: a multiple of 32 is needed (GroupNorm has 32 groups)`
+        addIssue({ code: 'custom', path: ['ch'], message })
+      }
+    }
+  })
+
+/** A KL autoencoder: its networks and the channels of its latents. Source: ldm/models/autoencoder.py, AutoencoderKL. */
+export const autoencoderConfig = z
+  .strictObject({
+    ddconfig: ddConfig,
+    embed_dim: count.describe('channels of the latents'),
+  })
+  .refine(config => config.ddconfig.double_z, {
+    path: ['ddconfig', 'double_z'],
+    message: 'a KL autoencoder needs mean and log variance: double_z must be true',
+  })
+
+/** An autoencoder with a codebook. Source: ldm/models/autoencoder.py, VQModel. */
+export const vqConfig = z.strictObject({
+  ddconfig: ddConfig,
+  embed_dim: count.describe('channels of the latents, width of a code'),
+  n_embed: count.describe('number of codes'),
+  beta: z.number().nonnegative().default(0.25).describe('weight of the commitment'),
+  legacy: z.boolean().default(true).describe('beta weighs the other term, as the first release had it'),
+})
+
+export type DdConfig = z.infer<typeof ddConfig>
+export type AutoencoderConfig = z.infer<typeof autoencoderConfig>
+export type VqConfig = z.infer<typeof vqConfig>
+
+/** How many pixels a latent stands for along each side. */
+export const downsamplingFactor = ({ ch_mult }: DdConfig): number => 2 ** (ch_mult.length - 1)
