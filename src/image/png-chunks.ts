@@ -1,3 +1,4 @@
+import { crc32 } from '../platform/crc32.js'
 import { FileError } from '../platform/errors.js'
 
 const signature = [137, 80, 78, 71, 13, 10, 26, 10]
@@ -54,17 +55,4 @@ export function writeChunks(chunks: readonly Pick<PngChunk, 'type' | 'data'>[]):
     offset = end + 4
   }
   return out
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
-  return c
-})
-
-/** The CRC-32 of PNG (ISO 3309), as an unsigned number. */
-function crc32(bytes: Uint8Array): number {
-  let c = 0xffffffff
-  for (let i = 0; i < bytes.length; i++) c = crcTable[(c ^ bytes[i]!) & 255]! ^ (c >>> 8)
-  return ~c >>> 0
 }
