@@ -1,0 +1,71 @@
+import type { HostTensors } from './host-tensor.js'
+
+/** A model for a session. */
+export interface ModelSpec {
+  readonly bytes: Uint8Array
+  /** Weights in memory, by the file name that the model gives them. */
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[]
+  /** The folder of the weight files that the model names. */
+  readonly folder: string | undefined
+  readonly training: boolean
+  /** Which parameters are fed from a state, from which of its arrays, and whose gradients are outputs. */
+  readonly state?: {
+    readonly id: number
+    readonly feed: string
+    readonly parameters: readonly string[]
+    readonly gradients: readonly string[]
+  }
+}
+
+/** Flat arrays over the same parameters, and the WebAssembly that updates them. */
+export interface StateSpec {
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[]
+  /** Arrays that the kernel reads and writes, in its order. */
+  readonly arrays: readonly string[]
+  /** Names of the kernel's scalars, in its order. */
+  readonly scalars: readonly string[]
+  readonly kernel: Uint8Array<ArrayBuffer>
+}
+
+/** What the caller's thread asks of the worker. */
+export interface EngineCalls {
+  open(device: string, threads: number): Promise<void>
+  /** Releases everything. */
+  close(): Promise<void>
+  createSession(model: ModelSpec): Promise<number>
+  run(session: number, inputs: HostTensors): Promise<HostTensors>
+  /** Runs a training session and adds `scale` times its gradients to the state's. */
+  accumulate(session: number, inputs: HostTensors, scale: number): Promise<HostTensors>
+  releaseSession(session: number): Promise<void>
+  createState(spec: StateSpec): Promise<number>
+  writeState(state: number, array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
+  readState(state: number, array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
+  copyState(state: number, from: string, to: string): Promise<void>
+  /** Clips and updates; returns the norm of all gradients. Where that is not finite nothing changes. */
+  updateState(state: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number>
+  releaseState(state: number): Promise<void>
+}
+
+export type EngineMethod = keyof EngineCalls
+
+export interface Request {
+  readonly id: number
+  readonly method: EngineMethod
+  readonly args: readonly unknown[]
+}
+
+export type Reply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } }
+
+/** The buffers of the arrays in a message, each once, so that they can move to the other thread. */
+export function buffersIn(value: unknown, found = new Set<ArrayBuffer>()): Set<ArrayBuffer> {
+  if (ArrayBuffer.isView(value)) {
+    if (value.buffer instanceof ArrayBuffer) found.add(value.buffer)
+  } else if (value instanceof Map || Array.isArray(value)) {
+    for (const item of value.values()) buffersIn(item, found)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const item of Object.values(value)) buffersIn(item, found)
+  }
+  return found
+}

@@ -1,0 +1,157 @@
+import { sizeOf } from '../tensor/shape.js'
+import type { StateSpec } from './engine-calls.js'
+
+/** A memory holds 4 GiB at most; smaller ones are easier to come by. */
+const chunkBytes = 2 ** 30
+const pageBytes = 65536
+
+/** Floats between the starts of two tensors are a multiple of this: one cache line, four vectors of the kernel. */
+const alignment = 16
+
+type Kernel = (vectors: number, ...basesAndScalars: number[]) => void
+
+/** Some of the parameters, with the same stretch of every array one after the other in one WebAssembly memory. */
+interface Chunk {
+  readonly memory: WebAssembly.Memory
+  readonly update: Kernel
+  /** Floats of one array. */
+  readonly length: number
+}
+
+interface Place {
+  readonly chunk: number
+  readonly offset: number
+  readonly length: number
+  readonly shape: readonly number[]
+}
+
+/** The arrays of a training state: parameters, gradients, running averages, each flat over all parameters. */
+export class FlatState {
+  /** Whether no gradients have been added since the last update. */
+  empty = true
+  readonly #spec: StateSpec
+  readonly #places: ReadonlyMap<string, Place>
+  readonly #chunks: readonly Chunk[]
+  readonly #addends = new Map<string, Float32Array>()
+
+  static async create(spec: StateSpec): Promise<FlatState> {
+    const { places, lengths } = layOut(spec)
+    const module = await WebAssembly.compile(spec.kernel)
+    const chunks: Chunk[] = []
+    for (const length of lengths) {
+      const bytes = length * 4 * spec.arrays.length
+      if (bytes > 2 ** 32 - pageBytes) {
+        throw new RangeError(
+          `A parameter of ${length} numbers needs ${bytes} bytes of training state, more than one memory's 4 GiB`,
+        )
+      }
+      const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / pageBytes) })
+      const { exports } = await WebAssembly.instantiate(module, { host: { memory } })
+      chunks.push({ memory, update: exports.update as Kernel, length })
+    }
+    return new FlatState(spec, places, chunks)
+  }
+
+  private constructor(spec: StateSpec, places: ReadonlyMap<string, Place>, chunks: readonly Chunk[]) {
+    this.#spec = spec
+    this.#places = places
+    this.#chunks = chunks
+  }
+
+  get names(): string[] {
+    return [...this.#places.keys()]
+  }
+
+  shape(name: string): readonly number[] {
+    return this.#place(name).shape
+  }
+
+  /** A parameter's stretch of an array, in place. */
+  view(array: string, name: string): Float32Array {
+    const { chunk, offset, length } = this.#place(name)
+    return this.#whole(array, this.#chunks[chunk]!).subarray(offset, offset + length)
+  }
+
+  /** Room for a gradient that is to be added to the one in the state. */
+  addend(name: string): Float32Array {
+    const made = this.#addends.get(name) ?? new Float32Array(this.#place(name).length)
+    this.#addends.set(name, made)
+    return made
+  }
+
+  /** Makes the gradients ready to be written: those that will not be are zero. */
+  begin(written: readonly string[]): void {
+    if (written.length === this.#places.size) return
+    for (const chunk of this.#chunks) this.#whole('gradient', chunk).fill(0)
+  }
+
+  /** Adds the addends of these parameters, scaled, to their gradients. */
+  addGradients(names: readonly string[], scale: number): void {
+    if (this.empty) this.begin([])
+    for (const name of names) {
+      const gradient = this.view('gradient', name)
+      const addend = this.addend(name)
+      for (let i = 0; i < gradient.length; i++) gradient[i]! += scale * addend[i]!
+    }
+  }
+
+  copy(from: string, to: string): void {
+    for (const chunk of this.#chunks) this.#whole(to, chunk).set(this.#whole(from, chunk))
+  }
+
+  /** Clips and updates all arrays in place; returns the norm of the gradients. */
+  update(scalars: Readonly<Record<string, number>>, clip: number | undefined): number {
+    if (this.empty) throw new Error('update: no gradients were accumulated since the last update')
+    let squares = 0
+    for (const chunk of this.#chunks) squares += sumOfSquares(this.#whole('gradient', chunk))
+    const norm = Math.sqrt(squares)
+    this.empty = true
+    if (!Number.isFinite(norm)) return norm
+    // torch.nn.utils.clip_grad_norm_
+    const gradientScale = clip === undefined ? 1 : Math.min(1, clip / (norm + 1e-6))
+    const values = this.#spec.scalars.map(name => (name === 'gradientScale' ? gradientScale : scalars[name]!))
+    for (const { update, length } of this.#chunks) {
+      update(length / 4, ...this.#spec.arrays.map((_, i) => i * length * 4), ...values)
+    }
+    return norm
+  }
+
+  #whole(array: string, { memory, length }: Chunk): Float32Array {
+    const index = this.#spec.arrays.indexOf(array)
+    if (index < 0) throw new RangeError(`The training state has no "${array}", only ${this.#spec.arrays.join(', ')}`)
+    return new Float32Array(memory.buffer, index * length * 4, length)
+  }
+
+  #place(name: string): Place {
+    const place = this.#places.get(name)
+    if (place === undefined) throw new RangeError(`The training state has no parameter "${name}"`)
+    return place
+  }
+}
+
+function layOut({ parameters, arrays }: StateSpec): { places: Map<string, Place>; lengths: number[] } {
+  const places = new Map<string, Place>()
+  const lengths = [0]
+  for (const { name, shape } of parameters) {
+    const length = sizeOf(shape)
+    const padded = Math.ceil(length / alignment) * alignment
+    const full = lengths.at(-1)! > 0 && (lengths.at(-1)! + padded) * 4 * arrays.length > chunkBytes
+    if (full) lengths.push(0)
+    const chunk = lengths.length - 1
+    places.set(name, { chunk, offset: lengths[chunk]!, length, shape })
+    lengths[chunk]! += padded
+  }
+  return { places, lengths }
+}
+
+/** In float64, four sums at a time, since each addition waits for the one before it. */
+function sumOfSquares(values: Float32Array): number {
+  let [a, b, c, d] = [0, 0, 0, 0]
+  for (let i = 0; i < values.length; i += 4) {
+    a += values[i]! * values[i]!
+    b += values[i + 1]! * values[i + 1]!
+    c += values[i + 2]! * values[i + 2]!
+    d += values[i + 3]! * values[i + 3]!
+  }
+  return a + b + (c + d)
+}

@@ -1,0 +1,14 @@
+export { Device, type DeviceName, type DeviceOptions, openDevice } from './device.js'
+export type { Executable, RunOptions } from './executable.js'
+export { type HostTensor, type HostTensors, hostIntegers, hostTensor } from './host-tensor.js'
+export type { Averaging, Optimiser, UpdateInputs } from './optimiser.js'
+export type {
+  AccumulateOptions,
+  StartingParameter,
+  StateOptions,
+  StateSnapshot,
+  TrainingState,
+  TrainingStep,
+  UpdateOptions,
+} from './training.js'
+export type { Weight, WeightInFile, WeightSource } from './weights.js'

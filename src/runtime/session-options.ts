@@ -1,0 +1,26 @@
+import type { InferenceSession } from 'onnxruntime-common'
+import type { ModelSpec } from './engine-calls.js'
+
+/** Options of a session for inference or training. */
+export function sessionOptions(threads: number, { training, folder }: ModelSpec): InferenceSession.SessionOptions {
+  return {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    // Planned memory is one block that lives through the run; without the plan, training peaks at half.
+    enableMemPattern: !training,
+    logSeverityLevel: 3,
+    extra: {
+      session: {
+        intra_op: { allow_spinning: '0' },
+        ...(folder !== undefined && { model_external_initializers_file_folder_path: folder }),
+      },
+      // It would merge activations that are recomputed to save memory with those of the forward pass.
+      ...(training && { optimization: { disable_specified_optimizers: 'CommonSubexpressionElimination' } }),
+    },
+  }
+}
+
+/** The runtime's name of a device's provider. */
+export const executionProviders = (device: string): string[] => [device === 'directml' ? 'dml' : device]

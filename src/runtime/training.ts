@@ -1,0 +1,206 @@
+import { gradients } from '../autodiff/gradients.js'
+import type { Target } from '../compiler/target.js'
+import type { Program } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
+import { compileModel } from './compile.js'
+import { compileElementwise } from './elementwise.js'
+import { copied, type Executable, makeExecutable, type RunOptions } from './executable.js'
+import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
+import { type Averaging, averageArray, type Optimiser, updateProgram } from './optimiser.js'
+import type { RemoteEngine } from './remote-engine.js'
+import type { WeightSource } from './weights.js'
+
+/** A parameter with the numbers it starts from. */
+export interface StartingParameter {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly data: Float32Array
+}
+
+export interface StateOptions {
+  readonly optimiser: Optimiser
+  /** Keeps a running average of the parameters, which starts as they do. */
+  readonly ema?: Averaging
+}
+
+/** All that an exact resume needs: the arrays by name (`parameter`, the moments, `ema`), and the number of updates. */
+export interface StateSnapshot {
+  readonly updates: number
+  readonly arrays: ReadonlyMap<string, ReadonlyMap<string, Float32Array>>
+}
+
+export interface UpdateOptions {
+  readonly learningRate: number
+  /** Largest norm of all gradients together; larger ones are scaled down to it. */
+  readonly clip?: number
+}
+
+export interface AccumulateOptions extends RunOptions {
+  /** Factor of this batch's gradients, 1 / batches when they are accumulated; 1 by default. */
+  readonly scale?: number
+}
+
+/** A program compiled to loss and gradients; the gradients stay with the state. */
+export interface TrainingStep extends AsyncDisposable {
+  readonly program: Program
+  /** Runs the program, adds `scale` times the gradients to the state's, and returns the outputs. */
+  accumulate(inputs: HostTensors, options?: AccumulateOptions): Promise<Record<string, HostTensor>>
+  dispose(): Promise<void>
+}
+
+/** Where the engine is and what it can do; what a state needs to compile programs of its own. */
+export interface TrainingHost {
+  readonly engine: RemoteEngine
+  readonly target: Omit<Target, 'training'>
+  readonly filesOnDisk: boolean
+}
+
+/** Parameters being trained, their gradients, moments and averages: flat buffers in the worker, updated in place. */
+export class TrainingState implements AsyncDisposable {
+  /** Updates so far. */
+  updates = 0
+  readonly #host: TrainingHost
+  readonly #id: number
+  readonly #names: ReadonlySet<string>
+  readonly #options: StateOptions
+
+  private constructor(host: TrainingHost, id: number, names: readonly string[], options: StateOptions) {
+    this.#host = host
+    this.#id = id
+    this.#names = new Set(names)
+    this.#options = options
+  }
+
+  static async create(
+    host: TrainingHost,
+    parameters: readonly StartingParameter[],
+    options: StateOptions,
+  ): Promise<TrainingState> {
+    for (const { name, shape, data } of parameters) {
+      if (data.length !== sizeOf(shape)) {
+        throw new RangeError(`state: the parameter "${name}" of shape [${shape}] starts from ${data.length} numbers`)
+      }
+    }
+    const kernel = compileElementwise(updateProgram(options.optimiser, options.ema))
+    const places = parameters.map(({ name, shape }) => ({ name, shape: [...shape] }))
+    const id = await host.engine.call('createState', [
+      { parameters: places, arrays: kernel.arrays, scalars: kernel.scalars, kernel: kernel.bytes },
+    ])
+    const state = new TrainingState(
+      host,
+      id,
+      parameters.map(({ name }) => name),
+      options,
+    )
+    await state.write('parameter', new Map(parameters.map(({ name, data }) => [name, data])))
+    if (options.ema) await host.engine.call('copyState', [id, 'parameter', averageArray])
+    return state
+  }
+
+  /** Names of the arrays that a snapshot holds. */
+  get arrays(): string[] {
+    return ['parameter', ...this.#options.optimiser.moments, ...(this.#options.ema ? [averageArray] : [])]
+  }
+
+  /**
+   * Compiles a program with an output `loss` into a step that trains those of its parameters that this state holds; the
+   * others are `frozen` and taken from there.
+   */
+  async training(program: Program, options: { frozen?: WeightSource } = {}): Promise<TrainingStep> {
+    const trained = this.#held(program)
+    const whole = gradients(program, trained)
+    const { engine } = this.#host
+    const step = await this.#compile(whole, true, 'parameter', trained, options.frozen)
+    const dispose = () => engine.callUnlessDead('releaseSession', [step])
+    return {
+      program,
+      accumulate: async (inputs, { scale = 1, signal } = {}) => {
+        checkInputs(inputs, program.inputs)
+        return engine.call('accumulate', [step, copied(inputs), scale], signal)
+      },
+      dispose,
+      [Symbol.asyncDispose]: dispose,
+    }
+  }
+
+  /** Compiles a program that uses this state's parameters, or their averages, as they stand whenever it runs. */
+  async compile(
+    program: Program,
+    { use = 'parameter', frozen }: { use?: 'parameter' | 'ema'; frozen?: WeightSource } = {},
+  ): Promise<Executable> {
+    return makeExecutable(this.#host.engine, program, await this.#model(program, false, use, [], frozen))
+  }
+
+  /**
+   * Clips the accumulated gradients, updates parameters, moments and averages in place and forgets the gradients. Where
+   * the norm is not finite nothing is updated, and it is returned all the same.
+   */
+  async update({ learningRate, clip }: UpdateOptions): Promise<{ gradientNorm: number }> {
+    const step = this.updates + 1
+    const scalars = { ...this.#options.optimiser.scalars(step, learningRate), ...this.#options.ema?.scalars(step) }
+    const gradientNorm = await this.#host.engine.call('updateState', [this.#id, scalars, clip])
+    if (Number.isFinite(gradientNorm)) this.updates = step
+    return { gradientNorm }
+  }
+
+  /** A copy of an array by parameter: `parameter`, `gradient`, `ema` or a moment. */
+  async read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return this.#host.engine.call('readState', [this.#id, array])
+  }
+
+  /** Overwrites an array of the named parameters. */
+  async write(array: string, values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    for (const name of values.keys()) {
+      if (!this.#names.has(name)) throw new RangeError(`write: the training state has no parameter "${name}"`)
+    }
+    const copies = new Map([...values].map(([name, data]) => [name, data.slice()]))
+    await this.#host.engine.call('writeState', [this.#id, array, copies])
+  }
+
+  /** A copy of all that an exact resume needs, between updates: accumulated gradients are not part of it. */
+  async snapshot(): Promise<StateSnapshot> {
+    const arrays = new Map<string, Map<string, Float32Array>>()
+    for (const array of this.arrays) arrays.set(array, await this.read(array))
+    return { updates: this.updates, arrays }
+  }
+
+  /** Goes on from a snapshot of a state with the same parameters, optimiser and averaging. */
+  async restore({ updates, arrays }: StateSnapshot): Promise<void> {
+    for (const array of this.arrays) {
+      const values = arrays.get(array)
+      const missing = values === undefined ? array : [...this.#names].find(name => !values.has(name))
+      if (missing !== undefined) throw new RangeError(`restore: the snapshot has no "${missing}"`)
+    }
+    for (const array of this.arrays) await this.write(array, arrays.get(array)!)
+    this.updates = updates
+  }
+
+  /** Frees its memory. Dispose of the executables that use it as well. */
+  async dispose(): Promise<void> {
+    await this.#host.engine.callUnlessDead('releaseState', [this.#id])
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose()
+  }
+
+  #held(program: Program): string[] {
+    return program.parameters.map(({ name }) => name).filter(name => this.#names.has(name))
+  }
+
+  async #compile(program: Program, training: boolean, feed: string, trained: string[], frozen?: WeightSource) {
+    return this.#host.engine.call('createSession', [await this.#model(program, training, feed, trained, frozen)])
+  }
+
+  async #model(program: Program, training: boolean, feed: string, trained: string[], frozen: WeightSource = new Map()) {
+    const { target, filesOnDisk } = this.#host
+    const parameters = this.#held(program)
+    const model = await compileModel(program, {
+      target: { ...target, training },
+      weights: frozen,
+      fed: new Set(parameters),
+      filesOnDisk,
+    })
+    return { ...model, state: { id: this.#id, feed, parameters, gradients: trained } }
+  }
+}

@@ -1,0 +1,128 @@
+import { realPath } from '#platform'
+import type { TensorBytes } from '../compiler/onnx.js'
+import { LatentkitError } from '../platform/errors.js'
+import type { FileSource } from '../platform/types.js'
+import type { Parameter, Program } from '../tensor/program.js'
+import { sameShape, show } from '../tensor/shape.js'
+import { apply, parameter, type Tensor } from '../tensor/tensor.js'
+import { cast } from '../tensor/unary.js'
+import { rewrite } from '../tensor/walk.js'
+import { type DType, type TensorData, toFloat32 } from '../weights/dtypes.js'
+import type { HostTensor } from './host-tensor.js'
+
+/** A tensor of a file, by its place: `SafetensorsFile.tensors` holds such. */
+export interface WeightInFile {
+  readonly dtype: DType
+  readonly shape: readonly number[]
+  readonly source: FileSource
+  readonly begin: number
+  readonly end: number
+}
+
+export type Weight = HostTensor | TensorData | WeightInFile
+
+/** Where the values of parameters come from, by name: a Map, or the `tensors` of an opened .safetensors file. */
+export interface WeightSource {
+  get(name: string): Weight | undefined
+}
+
+/** Weights ready to become part of a model. */
+export interface LoadedWeights {
+  /** The program, with parameters that are stored as float16 widened in it. */
+  readonly program: Program
+  readonly bytes: ReadonlyMap<string, TensorBytes>
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array<ArrayBuffer> }[]
+  /** The folder that holds all weight files. */
+  readonly folder: string | undefined
+}
+
+/**
+ * Finds the weights of a program's parameters; those in `except` are fed instead. `filesOnDisk` says whether the device
+ * can read files by itself.
+ *
+ * @throws LatentkitError where one is missing, RangeError where its shape differs.
+ */
+export async function loadWeights(
+  program: Program,
+  weights: WeightSource,
+  options: { except?: ReadonlySet<string>; filesOnDisk: boolean },
+): Promise<LoadedWeights> {
+  const bytes = new Map<string, TensorBytes>()
+  const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
+  const inFiles: { name: string; path: string; offset: number; length: number }[] = []
+  const halves = new Set<string>()
+  for (const wanted of program.parameters) {
+    const { name } = wanted
+    if (options.except?.has(name)) continue
+    const weight = checked(wanted, weights.get(name))
+    const half = weight.dtype === 'F16' || weight.dtype === 'f16'
+    if (half && wanted.dtype === 'f32') halves.add(name)
+    const path = 'source' in weight ? weight.source.path : undefined
+    if ('source' in weight && path !== undefined && options.filesOnDisk && (half || weight.dtype === 'F32')) {
+      inFiles.push({ name, path: await realPath(path), offset: weight.begin, length: weight.end - weight.begin })
+    } else {
+      const data = await read(weight)
+      if (data.length < 128) bytes.set(name, { kind: 'inline', data })
+      else {
+        bytes.set(name, { kind: 'external', file: `memory/${name}`, offset: 0, length: data.length })
+        externalData.push({ path: `memory/${name}`, data })
+      }
+    }
+  }
+  const folder = commonFolder(inFiles.map(({ path }) => path))
+  for (const { name, path, offset, length } of inFiles) {
+    bytes.set(name, { kind: 'external', file: path.slice(folder!.length), offset, length })
+  }
+  return { program: widened(program, halves), bytes, externalData, folder }
+}
+
+function checked({ name, shape }: Parameter, weight: Weight | undefined): Weight {
+  if (weight === undefined)
+    throw new LatentkitError(`Cannot load the weights: there is no "${name}" ${show(shape)} among them`)
+  if (!sameShape(weight.shape, shape)) {
+    throw new RangeError(`Cannot load the weights: "${name}" has shape ${show(weight.shape)}, expected ${show(shape)}`)
+  }
+  return weight
+}
+
+/** A copy of a weight's bytes: float16 as it is, everything else as float32. */
+async function read(weight: Weight): Promise<Uint8Array<ArrayBuffer>> {
+  if ('data' in weight) return copyOf(weight.data)
+  const { dtype, shape } = weight
+  const stored = 'source' in weight ? await weight.source.read(weight.begin, weight.end - weight.begin) : weight.bytes
+  return copyOf(dtype === 'F16' ? stored : toFloat32({ dtype, shape, bytes: stored }))
+}
+
+const copyOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(buffer, byteOffset, byteLength).slice()
+
+/** The program with some parameters of dtype f16 that it casts, which the runtime folds away when it loads the model. */
+function widened(program: Program, names: ReadonlySet<string>): Program {
+  if (names.size === 0) return program
+  const halves = new Map<Tensor, Tensor>()
+  const parameters = program.parameters.map(p => {
+    if (!names.has(p.name)) return p
+    const tensor = apply(parameter, [], { name: p.name, shape: p.shape, dtype: 'f16', init: p.init })
+    halves.set(p.tensor, cast(tensor, 'f32'))
+    return { ...p, dtype: 'f16' as const, tensor }
+  })
+  const entries = Object.entries(program.outputs)
+  const outputs = rewrite(
+    entries.map(([, t]) => t),
+    (node, original) => halves.get(original) ?? node,
+  )
+  return { ...program, parameters, outputs: Object.fromEntries(entries.map(([name], i) => [name, outputs[i]!])) }
+}
+
+/** The longest folder, with its separator at the end, that all paths begin with. */
+function commonFolder(paths: readonly string[]): string | undefined {
+  const [first, ...others] = paths
+  if (first === undefined) return undefined
+  let folder = first.slice(0, lastSeparator(first) + 1)
+  for (const path of others) {
+    while (!path.startsWith(folder)) folder = folder.slice(0, lastSeparator(folder.slice(0, -1)) + 1)
+  }
+  return folder
+}
+
+const lastSeparator = (path: string): number => Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\'))
