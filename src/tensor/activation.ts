@@ -63,6 +63,7 @@ const leakyReluOperation: Operation<{ slope: number }> = {
   name: 'leakyRelu',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   evaluate: ([x], { slope }) => x!.data.map(v => (v > 0 ? v : v * slope)),
+  reorder: attributes => attributes,
   emit: (to, inputs, { attributes }) => to.node('LeakyRelu', inputs, { alpha: { float: attributes.slope } }),
   gradient: (g, { inputs: [x], attributes: { slope } }) => [where(greater(x!, 0), g, mul(g, slope))],
 }

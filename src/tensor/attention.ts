@@ -1,4 +1,4 @@
-import { add, mul, sub } from './binary.js'
+import { add, and, mul, sub } from './binary.js'
 import { constant } from './constant.js'
 import { broadcastStrides, forEachOffset } from './evaluate.js'
 import { emitExpression } from './expression.js'
@@ -12,7 +12,8 @@ import { apply, type Dtype, type Operation, type Tensor } from './tensor.js'
 import { addAll } from './unary.js'
 import { where } from './where.js'
 
-type AttentionAttributes = {
+/** What the operation carries. */
+export type AttentionAttributes = {
   readonly scale: number
   readonly causal: boolean
   /** Whether the mask, if any, is added to the scores; otherwise it is boolean. */
@@ -80,50 +81,74 @@ const attentionOperation: Operation<AttentionAttributes> = {
     return out
   },
   emit: (to, inputs, node) =>
-    emitExpression(to, inputs, node, (q, k, v, mask) => matmul(attentionWeights(q!, k!, mask, node.attributes, 0), v!)),
+    emitExpression(to, inputs, node, (q, k, v, mask) => attentionBySoftmax(q!, k!, v!, mask, node.attributes)),
   gradient: (g, node) => attentionGradient(g, node),
 }
 
-/** Softmax of the scaled and masked scores of queries that start at the `from`-th of their sequence. */
+/** Which keys the queries see that start at the `from`-th of their sequence; undefined where they see all. */
+function seenKeys(q: Tensor, k: Tensor, mask: Tensor | undefined, from: number, causal: boolean): Tensor | undefined {
+  const given = mask?.dtype === 'bool' ? mask : undefined
+  if (!causal) return given
+  const [queries, keys] = [q.shape.at(-2)!, k.shape.at(-2)!]
+  const past = Uint8Array.from({ length: queries * keys }, (_, i) => +(i % keys <= from + Math.floor(i / keys)))
+  const seen = constant(past, [queries, keys], 'bool')
+  return given ? and(given, seen) : seen
+}
+
+/** Softmax of the scaled and masked scores. */
 function attentionWeights(
   q: Tensor,
   k: Tensor,
   mask: Tensor | undefined,
-  { scale, causal }: AttentionAttributes,
-  from: number,
+  seen: Tensor | undefined,
+  scale: number,
 ): Tensor {
-  let scores = matmul(mul(q, scale), transpose(k))
-  const [queries, keys] = scores.shape.slice(-2) as [number, number]
-  if (mask) scores = mask.dtype === 'bool' ? where(mask, scores, lowest(q.dtype)) : add(scores, mask)
-  if (causal) {
-    const seen = Uint8Array.from({ length: queries * keys }, (_, i) => +(i % keys <= from + Math.floor(i / keys)))
-    scores = where(constant(seen, [queries, keys], 'bool'), scores, lowest(q.dtype))
-  }
-  return softmax(scores)
+  const scores = matmul(mul(q, scale), transpose(k))
+  const biased = mask && mask.dtype !== 'bool' ? add(scores, mask) : scores
+  return softmax(seen ? where(seen, biased, lowest(q.dtype)) : biased)
+}
+
+/** Attention as two products with a softmax between. */
+export function attentionBySoftmax(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  mask: Tensor | undefined,
+  { scale, causal }: AttentionAttributes,
+): Tensor {
+  return matmul(attentionWeights(q, k, mask, seenKeys(q, k, mask, 0, causal), scale), v)
 }
 
 /** Above so many scores the gradient goes through the queries in blocks, each with at most so many. */
 const BLOCK = 2 ** 24
 
 /** The weights are computed again, so that nothing of the scores' size lives between forward and backward pass. */
-function attentionGradient(g: Tensor, node: Tensor<AttentionAttributes>): (Tensor | undefined)[] {
+export function attentionGradient(
+  g: Tensor,
+  node: Tensor<AttentionAttributes>,
+  blockSize = BLOCK,
+): (Tensor | undefined)[] {
   const [q, k, v, mask] = node.inputs as [Tensor, Tensor, Tensor, Tensor?]
+  const { scale, causal, additive } = node.attributes
   const queries = q.shape.at(-2)!
-  const rows = Math.ceil(queries / Math.ceil(Math.abs(sizeOf(scoresShape(q.shape, k.shape))) / BLOCK))
+  const rows = Math.ceil(queries / Math.ceil(Math.abs(sizeOf(scoresShape(q.shape, k.shape))) / blockSize))
   const parts: { q: Tensor; k: Tensor; v: Tensor; scores: Tensor }[] = []
   for (let start = 0; start < queries; start += rows) {
     const block = (t: Tensor) =>
       t.shape.length < 2 || t.shape.at(-2) !== queries
         ? t
         : slice(t, { axis: -2, start, end: Math.min(start + rows, queries) })
-    const gradient = block(g)
-    const weights = attentionWeights(block(q), k, mask && block(mask), node.attributes, start)
+    const [someQueries, gradient, someMask] = [block(q), block(g), mask && block(mask)]
+    const seen = seenKeys(someQueries, k, someMask, start, causal)
+    const weights = attentionWeights(someQueries, k, someMask, seen, scale)
     // The row sums of weights times their gradient, taken where they are smallest (FlashAttention, section 3.1).
     const inner = sum(mul(gradient, block(node as unknown as Tensor)), { axes: -1, keep: true })
-    const scores = mul(weights, sub(matmul(gradient, transpose(v)), inner))
+    const change = mul(weights, sub(matmul(gradient, transpose(v)), inner))
+    // Only where a mask hides a whole row are weights of hidden keys not 0 already.
+    const scores = seen && mask && !additive ? where(seen, change, 0) : change
     parts.push({
-      q: mul(matmul(scores, k), node.attributes.scale),
-      k: mul(matmul(transpose(scores), block(q)), node.attributes.scale),
+      q: mul(matmul(scores, k), scale),
+      k: mul(matmul(transpose(scores), someQueries), scale),
       v: matmul(transpose(weights), gradient),
       scores,
     })
@@ -137,7 +162,7 @@ function attentionGradient(g: Tensor, node: Tensor<AttentionAttributes>): (Tenso
     joined('q'),
     addAll(parts.map(part => part.k)),
     addAll(parts.map(part => part.v)),
-    ...(mask ? [node.attributes.additive ? sumTo(joined('scores'), mask.shape) : undefined] : []),
+    ...(mask ? [additive ? sumTo(joined('scores'), mask.shape) : undefined] : []),
   ]
 }
 

@@ -24,6 +24,7 @@ function binary(name: string, { onnx, f, gradient, result }: BinaryDefinition) {
       return { shape: broadcastShapes(name, x!.shape, y!.shape), dtype: result ?? x!.dtype }
     },
     evaluate: ([x, y]) => map2(x!, y!, f),
+    reorder: attributes => attributes,
     emit: (to, inputs) => to.node(onnx, inputs),
     ...(gradient && {
       gradient: (g: Tensor, node: Tensor) => {

@@ -5,6 +5,7 @@ const stopGradientOperation: Operation = {
   name: 'stopGradient',
   infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
   evaluate: ([x]) => x!.data,
+  reorder: attributes => attributes,
   emit: (_, [x]) => x!,
   gradient: () => [undefined],
 }
@@ -23,6 +24,7 @@ const straightThroughOperation: Operation = {
     return { shape: forward!.shape, dtype: forward!.dtype }
   },
   evaluate: ([forward]) => forward!.data,
+  reorder: attributes => attributes,
   emit: (_, [forward]) => forward!,
   gradient: g => [undefined, g],
 }

@@ -25,6 +25,7 @@ const softmaxOperation: Operation<{ axis: number }> = {
     }
     return out
   },
+  reorder: ({ axis }, order) => ({ axis: order.indexOf(axis) }),
   emit: (to, inputs, { attributes }) => to.node('Softmax', inputs, { axis: attributes.axis }),
   gradient: (g, node) => [softmaxGradient(g, node as Tensor, node.attributes.axis)],
 }

@@ -24,6 +24,7 @@ function reduction(
     name,
     infer: ([x], { axes }) => ({ shape: reduced(x!.shape, axes), dtype: x!.dtype }),
     evaluate: ([x], { axes }, shape) => foldAxes(x!, axes, shape, start, fold),
+    reorder: ({ axes }, order) => ({ axes: axes.map(axis => order.indexOf(axis)).sort((a, b) => a - b) }),
     emit: (to, [x], { attributes }) => to.node(onnx, [x!, to.ints(attributes.axes)], { keepdims: 1 }),
     gradient,
   }

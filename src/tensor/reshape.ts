@@ -77,6 +77,7 @@ const expandOperation: Operation<{ shape: Shape }> = {
     })
     return out
   },
+  reorder: ({ shape }, order) => ({ shape: order.map(axis => shape[axis]!) }),
   emit: (to, [x], { attributes }) => to.node('Expand', [x!, to.shapeOf(attributes.shape)]),
   gradient: (g, { inputs: [x] }) => [sumTo(g, x!.shape)],
 }

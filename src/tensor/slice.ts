@@ -31,6 +31,7 @@ const sliceOperation: Operation<SliceAttributes> = {
     })
     return out
   },
+  reorder: (attributes, order) => ({ ...attributes, axis: order.indexOf(attributes.axis) }),
   emit: (to, [x], { attributes: { axis, start, end, step } }) =>
     to.node('Slice', [x!, to.ints([start]), to.ints([end]), to.ints([axis]), to.ints([step])]),
   gradient: (g, { inputs: [x], attributes: { axis, start, step } }) => [unslice(g, x!.shape, { axis, start, step })],
@@ -133,6 +134,7 @@ const concatOperation: Operation<{ axis: number }> = {
     }
     return out
   },
+  reorder: ({ axis }, order) => ({ axis: order.indexOf(axis) }),
   emit: (to, inputs, { attributes }) => to.node('Concat', inputs, { axis: attributes.axis }),
   gradient: (g, { inputs, attributes: { axis } }) => {
     const sizes = inputs.map(t => t.shape[axis]!)
@@ -173,6 +175,7 @@ const padOperation: Operation<{ widths: Widths; value: number }> = {
     })
     return out
   },
+  reorder: ({ widths, value }, order) => ({ widths: order.map(axis => widths[axis]!), value }),
   emit: (to, [x], { attributes: { widths, value }, dtype }) =>
     to.node('Pad', [
       x!,

@@ -31,6 +31,11 @@ export interface Operation<A extends Attributes = Attributes> {
   evaluate(inputs: readonly Value[], attributes: A, shape: Shape): Float64Array
   /** Gradient with respect to each input, given that of the result, written in the language itself; undefined = none. */
   gradient?(gradient: Tensor, node: Tensor<A>): readonly (Tensor | undefined)[]
+  /**
+   * Attributes for the same operation on inputs whose axis i is axis order[i] of the real ones, all of the result's rank;
+   * undefined where that order does not suit it. Absent where the order of axes matters.
+   */
+  reorder?(attributes: A, order: readonly number[]): A | undefined
   /** ONNX nodes for it; returns the name of the result. Absent where a lowering must rewrite the operation first. */
   emit?(to: Emitter, inputs: readonly string[], node: Tensor<A>): string
 }

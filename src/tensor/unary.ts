@@ -6,7 +6,7 @@ interface UnaryDefinition {
   readonly f: (x: number) => number
   /** ONNX operator of the same meaning, or what writes the nodes. */
   readonly onnx: string | ((to: Emitter, x: string) => string)
-  readonly gradient?: (g: Tensor, x: Tensor, out: Tensor) => Tensor
+  readonly gradient?: (g: Tensor, x: Tensor, out: Tensor) => Tensor | undefined
 }
 
 /** An elementwise operation of one tensor. */
@@ -15,6 +15,7 @@ export function unary(name: string, { f, onnx, gradient }: UnaryDefinition) {
     name,
     infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
     evaluate: ([x]) => x!.data.map(f),
+    reorder: attributes => attributes,
     emit: (to, [x]) => (typeof onnx === 'string' ? to.node(onnx, [x!]) : onnx(to, x!)),
     ...(gradient && { gradient: (g: Tensor, node: Tensor) => [gradient(g, node.inputs[0]!, node)] }),
   }
@@ -31,8 +32,8 @@ export const log = unary('log', { onnx: 'Log', f: Math.log, gradient: (g, x) => 
 export const sqrt = unary('sqrt', { onnx: 'Sqrt', f: Math.sqrt, gradient: (g, _, y) => div(g, mul(y, 2)) })
 /** Absolute value; its gradient at 0 is 0, as torch's. */
 export const abs = unary('abs', { onnx: 'Abs', f: Math.abs, gradient: (g, x) => mul(g, sign(x)) })
-/** -1, 0 or 1. */
-export const sign = unary('sign', { onnx: 'Sign', f: Math.sign })
+/** -1, 0 or 1; its gradient is 0. */
+export const sign = unary('sign', { onnx: 'Sign', f: Math.sign, gradient: () => undefined })
 /** Hyperbolic tangent. */
 export const tanh = unary('tanh', {
   onnx: 'Tanh',
@@ -60,6 +61,7 @@ const castOperation: Operation<{ to: Dtype }> = {
   infer: ([x], { to }) => ({ shape: x!.shape, dtype: to }),
   evaluate: ([x], { to }) =>
     to === 'i64' ? x!.data.map(Math.trunc) : to === 'bool' ? x!.data.map(v => +(v !== 0)) : x!.data,
+  reorder: attributes => attributes,
   emit: (to, inputs, { attributes }) =>
     to.node('Cast', inputs, { to: { f32: 1, f16: 10, i64: 7, bool: 9 }[attributes.to] }),
   gradient: (g, { inputs: [x] }) => [x!.dtype === 'f32' || x!.dtype === 'f16' ? cast(g, x!.dtype) : undefined],

@@ -19,6 +19,7 @@ const whereOperation: Operation = {
     const b = map2(full, y!, (_, v) => v)
     return chosen.data.map((c, i) => (c ? a[i]! : b[i]!))
   },
+  reorder: attributes => attributes,
   emit: (to, inputs) => to.node('Where', inputs),
   gradient: (g, { inputs: [condition, x, y] }) => [
     undefined,
