@@ -46,3 +46,13 @@ export async function closingOnError<T>(source: { close(): Promise<void> }, work
     throw error
   }
 }
+
+/** What a file that is none of the wanted kind looks like, by its first bytes, and what to do. */
+export function describeContent(start: Uint8Array): string {
+  const text = new TextDecoder('latin1').decode(start).trimStart().toLowerCase()
+  if (start.length === 0) return 'it is empty; load it again'
+  if (text.startsWith('version https'))
+    return 'it is a Git LFS pointer to the file; fetch the file itself with git lfs pull'
+  if (text.startsWith('<')) return 'it is a web page, perhaps of a failed download; load the file itself'
+  return `it begins with the bytes ${Array.from(start.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')}; choose a checkpoint`
+}
