@@ -5,7 +5,7 @@ import type { Image } from './image.js'
 import { decodePng } from './png-decode.js'
 import { detectTerminalPictures, terminalPicture } from './terminal.js'
 
-const escape = '\x1b'
+const esc = '\x1b'
 const image: Image = { data: Uint8Array.from({ length: 48 }, (_, i) => i * 5), width: 4, height: 4, channels: 3 }
 
 test('terminals are known by what they say', () => {
@@ -26,13 +26,13 @@ test('kitty and iTerm2 get the PNG whole', async () => {
     channels: 3,
   }
   const text = await terminalPicture(large, 'kitty')
-  const pieces = text.split(`${escape}_G`).slice(1)
-  const base64 = pieces.map(piece => piece.split(';')[1]!.split(escape)[0]!)
+  const pieces = text.split(`${esc}_G`).slice(1)
+  const base64 = pieces.map(piece => piece.split(';')[1]!.split(esc)[0]!)
   assert.ok(base64.length > 1 && base64.every(data => data.length <= 4096))
   pieces.forEach((piece, i) => void assert.match(piece, i + 1 < pieces.length ? /^[^;]*m=1;/ : /^[^;]*m=0;/))
   assert.deepEqual(await decodePng(Buffer.from(base64.join(''), 'base64')), large)
   const [begin, data] = (await terminalPicture(image, 'iterm2')).split('\x07')[0]!.split(':')
-  assert.ok(begin!.startsWith(`${escape}]1337;File=inline=1`))
+  assert.ok(begin!.startsWith(`${esc}]1337;File=inline=1`))
   assert.deepEqual(await decodePng(Buffer.from(data!, 'base64')), image)
 })
 

@@ -1,7 +1,7 @@
 import { FileError, LatentkitError } from '../errors.js'
 import type { DecodedImage } from '../types.js'
 
-/** The version in package.json's peerDependencies. */
+/** The version that the tests run with; package.json's peerDependencies has the range. */
 const wanted = 'sharp@0.35.5'
 
 export async function decodeForeignImage(bytes: Uint8Array, file: string, maxPixels: number): Promise<DecodedImage> {

@@ -1,0 +1,30 @@
+import { sha256 } from '#platform'
+import type { Dataset } from './dataset.js'
+
+const block = 4096
+
+/**
+ * SHA-256 (hexadecimal) over the names, sizes, captions, labels and splits of all pictures and over `also`, plain data
+ * such as the transform: what was computed from a dataset is stale where this differs.
+ */
+export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also: unknown = null): Promise<string> {
+  let digest = await sha256(canonical(also))
+  for (let i = 0; i < pictures.length; i += block) {
+    const lines = pictures
+      .slice(i, i + block)
+      .map(({ file, size, captions, label, split }) => [file, size, captions, label, split])
+    digest = await sha256(`${digest}${JSON.stringify(lines)}`)
+  }
+  return digest
+}
+
+/** JSON with the keys of objects in order. */
+function canonical(value: unknown): string {
+  return (
+    JSON.stringify(value, (_, part: unknown) =>
+      part !== null && typeof part === 'object' && !Array.isArray(part)
+        ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : part,
+    ) ?? 'null'
+  )
+}
