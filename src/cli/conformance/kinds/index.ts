@@ -1,14 +1,18 @@
 import type { Kind } from '../kind.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
+import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
+import { schedules } from './schedules.js'
 
 /** All kinds that latentkit computes; the first that recognises a case runs it. */
 export const kinds: readonly Kind[] = [
   torchRandom,
   philoxRandom,
   rawWords,
+  ...schedules,
   psnrAndSsim,
   imageBytes,
   resizing,
   generative,
+  ...optimiserKinds,
 ]
