@@ -1,0 +1,128 @@
+import { openSource } from '#platform'
+import type { DrawState } from '../data/draws.js'
+import { adamw, ema } from '../optim/index.js'
+import { FileError } from '../platform/errors.js'
+import type { Device, TrainingState, WeightSource } from '../runtime/index.js'
+import type { Parameter, Program } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
+import { type Checkpoint, type CheckpointInfo, openCheckpoint, writeCheckpoint } from '../weights/checkpoint.js'
+import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
+import { expectTensors } from '../weights/expect-tensors.js'
+import type { TensorToWrite } from '../weights/safetensors.js'
+import type { Learner } from './fit.js'
+import { initialise } from './initialise.js'
+import type { Progress } from './progress.js'
+import { progressSchema } from './progress.js'
+import type { TrainingSettings } from './settings.js'
+
+export interface LearnerOptions {
+  readonly device: Device
+  /** With an output `loss`, scalars beside it. */
+  readonly program: Program
+  /** Weights that the program uses and training leaves alone. */
+  readonly frozen: WeightSource
+  readonly settings: TrainingSettings
+  /** Where checkpoints are written: a .safetensors file. */
+  readonly path: string
+  /** What a checkpoint says about itself. */
+  readonly info: CheckpointInfo
+  /** Weights that belong into a checkpoint besides the trained ones, so that it is alone enough to generate. */
+  readonly also?: ReadonlyMap<string, TensorToWrite>
+  /** A checkpoint to go on from. */
+  readonly resume?: Checkpoint | undefined
+}
+
+/** A learner on a device, with the state that evaluation compiles its programs on. */
+export interface DeviceLearner extends Learner, AsyncDisposable {
+  readonly state: TrainingState
+  /** What evaluation should use: the averages where there are any. */
+  readonly use: 'ema' | 'parameter'
+  readonly progress: Progress | undefined
+}
+
+/** Puts a program's parameters on a device, newly drawn or as a checkpoint has them, ready to be trained. */
+export async function openLearner(options: LearnerOptions): Promise<DeviceLearner> {
+  const { device, program, frozen, settings, path, info, also = new Map(), resume } = options
+  const parameters = program.parameters.filter(({ name }) => frozen.get(name) === undefined)
+  const start = initialise(parameters, settings.seed)
+  const state = await device.state(
+    parameters.map(({ name, shape }) => ({ name, shape, data: start.get(name)! })),
+    {
+      optimiser: adamw({
+        betas: settings.betas,
+        epsilon: settings.epsilon,
+        weightDecay: settings.weight_decay,
+      }),
+      ...(settings.ema && { ema: ema({ decay: settings.ema.decay, warmup: settings.ema.warm_up }) }),
+    },
+  )
+  const progress = resume && (await restore(state, parameters, resume))
+  const step = await state.training(program, { frozen })
+  const use = settings.ema ? 'ema' : 'parameter'
+  const clip = settings.clip === undefined ? {} : { clip: settings.clip }
+
+  async function save(done: number, data: DrawState | undefined): Promise<string> {
+    const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
+    const weights = new Map<string, TensorToWrite>(also)
+    const tensors = new Map<string, TensorToWrite>()
+    for (const [array, values] of (await state.snapshot()).arrays) {
+      for (const [name, numbers] of values) {
+        const tensor = fromFloat32(numbers, shapes.get(name)!)
+        if (array === use) weights.set(name, tensor)
+        else tensors.set(`${array}.${name}`, tensor)
+      }
+    }
+    const values = { step: done, updates: state.updates, ...(data && { data }) } satisfies Progress
+    await writeCheckpoint(path, { info, weights, training: { values, tensors } })
+    return path
+  }
+
+  return {
+    state,
+    use,
+    progress,
+    parameters: parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    save,
+    async accumulate(inputs, scale) {
+      const outputs = await step.accumulate(inputs, { scale })
+      const numbers = Object.entries(outputs).map(([name, { data }]) => [name, Number(data[0])] as const)
+      const { loss, ...terms } = Object.fromEntries(numbers)
+      return { loss: loss!, terms: terms as Record<string, number> }
+    },
+    update: learningRate => state.update({ learningRate, ...clip }),
+    async [Symbol.asyncDispose]() {
+      await step.dispose()
+      await state.dispose()
+    },
+  }
+}
+
+async function restore(state: TrainingState, parameters: readonly Parameter[], from: Checkpoint): Promise<Progress> {
+  const { training } = from
+  if (training === undefined) {
+    throw new FileError(from.name, 'holds weights alone, no training state: it cannot be resumed, only started from')
+  }
+  const progress = progressSchema.safeParse(training.values)
+  if (!progress.success) throw new FileError(from.name, 'is a damaged checkpoint: it does not say how far training was')
+  const wanted = new Map(parameters.map(({ name, shape }) => [name, shape]))
+  expectTensors({ name: from.name, tensors: from.weights }, wanted, { what: 'the weights to go on from' })
+  const arrays = new Map<string, Map<string, Float32Array>>()
+  const inWeights = state.arrays.includes('ema') ? 'ema' : 'parameter'
+  for (const array of state.arrays) {
+    const prefix = array === inWeights ? '' : `${array}.`
+    if (prefix !== '') expectTensors({ name: from.name, tensors: training.tensors }, wanted, { what: `the state "${array}"`, prefix })
+    const values = new Map<string, Float32Array>()
+    for (const name of wanted.keys()) {
+      const stored = prefix === '' ? await from.read(name) : await from.readTraining(prefix + name)
+      values.set(name, toFloat32(stored))
+    }
+    arrays.set(array, values)
+  }
+  await state.restore({ updates: progress.data.updates, arrays })
+  return progress.data
+}
+
+/** Opens the checkpoint to go on from, if it is there. */
+export async function checkpointAt(path: string): Promise<Checkpoint> {
+  return openCheckpoint(await openSource(path))
+}
