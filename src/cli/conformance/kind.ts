@@ -46,3 +46,8 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 export class NotBuilt extends Error {
   override name = 'NotBuilt'
 }
+
+/** A one-dimensional value. */
+export function vector(data: ArrayLike<number>): Value {
+  return { shape: [data.length], data }
+}

@@ -1,0 +1,220 @@
+import { roundHalfEven } from '../linspace.js'
+import { diffusersAlphasCumprod } from './alphas.js'
+import type { SchedulerConfig, SchedulerName } from './config.js'
+import {
+  conversionOf,
+  convertedLevels,
+  edmLevels,
+  flowLevels,
+  type Levels,
+  type SigmaTable,
+  sigmasAt,
+  sigmaTable,
+  sigmaToTimestep,
+} from './sigmas.js'
+import { type Spacing, spacedTimesteps } from './spacing.js'
+
+/** What `set_timesteps` of a diffusers scheduler makes of a configuration and a number of steps. */
+export interface SchedulePlan {
+  /** Cumulative alphas of all training timesteps; empty where noise levels have none (EDM, flow matching). */
+  readonly alphasCumprod: Float32Array
+  /** Falling timesteps, one per step. */
+  readonly timesteps: readonly number[]
+  /** Falling noise levels, one more than steps: of sigma / alpha, or of the flow. None where the scheduler has none. */
+  readonly sigmas: Float32Array | undefined
+  /** What unit normals are multiplied by to start. */
+  readonly initNoiseSigma: number
+  /** The timestep that the network is told for a noise level, those between the plan's own included. */
+  timestepOf(sigma: number): number
+}
+
+export interface PlanOptions {
+  /** Shift of a schedule with `use_dynamic_shifting`. */
+  readonly mu?: number
+  /** Steps that a consistency model was distilled from; LCM's configuration says how many by default. */
+  readonly originalInferenceSteps?: number
+  /** The part of an image that is noised (image to image), for LCM's timesteps. */
+  readonly strength?: number
+}
+
+/** Source: `set_timesteps` and `init_noise_sigma` of the class named. */
+export function schedulePlan(
+  name: SchedulerName,
+  config: SchedulerConfig,
+  steps: number,
+  options: PlanOptions = {},
+): SchedulePlan {
+  switch (name) {
+    case 'DDIMScheduler':
+    case 'DDPMScheduler':
+    case 'PNDMScheduler':
+      return wholePlan(config, spacedTimesteps(config, steps, 'whole'))
+    case 'LCMScheduler':
+      return wholePlan(config, lcmTimesteps(config, steps, options))
+    case 'EDMEulerScheduler':
+    case 'EDMDPMSolverMultistepScheduler': {
+      const start = Math.sqrt((config.sigma_max ?? 80) ** 2 + 1)
+      return levelsPlan(edmLevels(name, config, steps), start, sigma => 0.25 * Math.log(sigma))
+    }
+    case 'FlowMatchEulerDiscreteScheduler':
+      return levelsPlan(flowLevels(config, steps, options.mu), 1, sigma => sigma * config.num_train_timesteps)
+    case 'DPMSolverMultistepScheduler':
+    case 'DPMSolverSinglestepScheduler':
+    case 'UniPCMultistepScheduler':
+    case 'DEISMultistepScheduler':
+      return solverPlan(name, config, steps, options)
+    default:
+      return eulerPlan(name, config, steps)
+  }
+}
+
+function wholePlan(config: SchedulerConfig, timesteps: readonly number[]): SchedulePlan {
+  const alphasCumprod = diffusersAlphasCumprod(config)
+  const table = sigmaTable(alphasCumprod)
+  const timestepOf = (sigma: number) => sigmaToTimestep(table, sigma)
+  return { alphasCumprod, timesteps, sigmas: undefined, initNoiseSigma: 1, timestepOf }
+}
+
+function levelsPlan({ sigmas, timesteps }: Levels, initNoiseSigma: number, timestepOf: (sigma: number) => number) {
+  return { alphasCumprod: new Float32Array(0), timesteps, sigmas, initNoiseSigma, timestepOf }
+}
+
+/** Every k-th of the timesteps a consistency model was distilled at. Source: scheduling_lcm.py. */
+function lcmTimesteps(config: SchedulerConfig, steps: number, options: PlanOptions): number[] {
+  const original = options.originalInferenceSteps ?? config.original_inference_steps
+  const stride = Math.floor(config.num_train_timesteps / original)
+  const trained = Array.from({ length: Math.floor(original * (options.strength ?? 1)) }, (_, i) => (i + 1) * stride - 1)
+  if (steps > trained.length) {
+    throw new RangeError(`Cannot sample in ${steps} steps: this model was distilled at ${trained.length} timesteps`)
+  }
+  trained.reverse()
+  return Array.from({ length: steps }, (_, i) => trained[Math.floor(i * (trained.length / steps))]!)
+}
+
+/** A last cumulative alpha that keeps sigma finite where the SNR is rescaled to zero: 2^-24, f16's smallest number. */
+function finiteAlphas(name: SchedulerName, config: SchedulerConfig): Float32Array {
+  const alphas = diffusersAlphasCumprod(config)
+  if (config.rescale_betas_zero_snr && name !== 'DEISMultistepScheduler') alphas[alphas.length - 1] = 2 ** -24
+  return alphas
+}
+
+/** Euler, Heun, LMS and DPM2: fractional timesteps, levels interpolated linearly in sigma. */
+function eulerPlan(name: SchedulerName, config: SchedulerConfig, steps: number): SchedulePlan {
+  const alphasCumprod = finiteAlphas(name, config)
+  const table = sigmaTable(alphasCumprod)
+  let timesteps: readonly number[] = spacedTimesteps(config, steps, 'fractional')
+  let sigmas: readonly number[] = sigmasAt(table, timesteps)
+  const how = name === 'EulerAncestralDiscreteScheduler' ? undefined : conversionOf(config)
+  if (how) {
+    const own = name === 'EulerDiscreteScheduler' ? config : { sigma_max: null, sigma_min: null }
+    const [high, low] = [own.sigma_max ?? sigmas[0]!, own.sigma_min ?? sigmas.at(-1)!]
+    ;({ sigmas, timesteps } = convertedLevels(table, how, high, low, steps))
+    if (how === 'karras' && name.startsWith('KDPM2')) timesteps = timesteps.map(roundHalfEven)
+  }
+  const lowest = name === 'EulerDiscreteScheduler' && config.final_sigmas_type === 'sigma_min' ? table.sigmas[0]! : 0
+  const all = Float32Array.from([...sigmas, lowest])
+  const ofLogSigma = config.timestep_type === 'continuous' && config.prediction_type === 'v_prediction'
+  if (ofLogSigma) timesteps = Array.from(all.subarray(0, -1), sigma => 0.25 * Math.log(sigma))
+  const highest = all.reduce((a, b) => Math.max(a, b))
+  return {
+    alphasCumprod,
+    timesteps,
+    sigmas: all,
+    initNoiseSigma: config.timestep_spacing === 'leading' ? hypotenuse32(highest) : highest,
+    timestepOf: onPlan(all, timesteps, sigma => (ofLogSigma ? 0.25 * Math.log(sigma) : sigmaToTimestep(table, sigma))),
+  }
+}
+
+/** sqrt(sigma^2 + 1) with every step in float32. */
+function hypotenuse32(sigma: number): number {
+  return Math.fround(Math.sqrt(Math.fround(Math.fround(sigma * sigma) + 1)))
+}
+
+/** DPM-Solver, UniPC and DEIS: whole timesteps, a start of unit variance. */
+function solverPlan(name: SchedulerName, config: SchedulerConfig, steps: number, { mu }: PlanOptions): SchedulePlan {
+  const alphasCumprod = finiteAlphas(name, config)
+  const table = sigmaTable(alphasCumprod)
+  const levels = solverLevels(name, config, steps, table, mu)
+  // The network is told whole timesteps: rounded for Karras levels, cut off for the others.
+  const timesteps = levels.timesteps.map(Math.trunc)
+  const { sigmas } = levels
+  const all = Float32Array.from([...sigmas, lastSigma(name, config, levels, table)])
+  return {
+    alphasCumprod,
+    timesteps,
+    sigmas: all,
+    initNoiseSigma: 1,
+    timestepOf: onPlan(all, timesteps, sigma => sigmaToTimestep(table, sigma)),
+  }
+}
+
+interface SolverLevels {
+  readonly sigmas: readonly number[]
+  readonly timesteps: readonly number[]
+  /** Whether they come from the schedule itself and not from a formula. */
+  readonly own: boolean
+}
+
+function solverLevels(
+  name: SchedulerName,
+  config: SchedulerConfig,
+  steps: number,
+  table: SigmaTable,
+  mu?: number,
+): SolverLevels {
+  const how = conversionOf(config)
+  if (how) {
+    const high = config.sigma_max ?? table.sigmas.at(-1)!
+    const { sigmas, timesteps } = convertedLevels(table, how, high, config.sigma_min ?? table.sigmas[0]!, steps)
+    const keepsFractions = name === 'DPMSolverMultistepScheduler' && config.beta_schedule === 'squaredcos_cap_v2'
+    const rounds = (how === 'karras' || how === 'lu') && !keepsFractions
+    return { sigmas, timesteps: rounds ? timesteps.map(roundHalfEven) : timesteps, own: false }
+  }
+  if (config.use_flow_sigmas) {
+    const shift = config.use_dynamic_shifting && mu !== undefined ? Math.exp(mu) : config.flow_shift
+    const train = config.num_train_timesteps
+    const plain = Array.from({ length: steps }, (_, i) => 1 - (i / steps) * (1 - 1 / train))
+    // UniPC spaces the levels from 1 down, the others 1 - level; the first would be an image without signal.
+    const unipc = name === 'UniPCMultistepScheduler'
+    const sigmas = plain
+      .map(sigma => (unipc ? sigma : sigma - 1 / train))
+      .map(sigma => (shift * sigma) / (1 + (shift - 1) * sigma))
+    if (unipc && Math.abs(sigmas[0]! - 1) < 1e-6) sigmas[0]! -= 1e-6
+    return { sigmas, timesteps: sigmas.map(sigma => sigma * train), own: false }
+  }
+  const timesteps = solverTimesteps(name, config, steps, table)
+  return { sigmas: sigmasAt(table, timesteps), timesteps, own: true }
+}
+
+function solverTimesteps(
+  name: SchedulerName,
+  config: SchedulerConfig,
+  steps: number,
+  { logSigmas }: SigmaTable,
+): number[] {
+  const spacing: Spacing = 'solver'
+  // Timesteps whose log SNR (half of it: -log sigma) lies below the limit are left out.
+  const clipped = logSigmas.filter(logSigma => -logSigma < config.lambda_min_clipped).length
+  const last = config.num_train_timesteps - clipped
+  if (name === 'DPMSolverSinglestepScheduler') {
+    return spacedTimesteps({ ...config, timestep_spacing: 'linspace' }, steps, spacing, last)
+  }
+  return spacedTimesteps(config, steps, spacing, name === 'DPMSolverMultistepScheduler' ? last : undefined)
+}
+
+function lastSigma(
+  name: SchedulerName,
+  config: SchedulerConfig,
+  { sigmas, own }: SolverLevels,
+  table: SigmaTable,
+): number {
+  if (name === 'DEISMultistepScheduler') return own ? table.sigmas[0]! : sigmas.at(-1)!
+  if (config.final_sigmas_type === 'zero') return 0
+  return name === 'UniPCMultistepScheduler' && !own ? sigmas.at(-1)! : table.sigmas[0]!
+}
+
+/** The plan's own timestep for its own levels, else what a formula says. */
+function onPlan(sigmas: Float32Array, timesteps: readonly number[], between: (sigma: number) => number) {
+  const own = new Map(timesteps.map((t, i) => [sigmas[i]!, t]))
+  return (sigma: number) => own.get(Math.fround(sigma)) ?? between(sigma)
+}

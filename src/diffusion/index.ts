@@ -1,0 +1,23 @@
+export { type BetaSchedule, cumulativeAlphas, makeBetas } from './betas.js'
+export { type DdimParameters, ddimParameters, ddimTimesteps } from './ddim-steps.js'
+export { type DdpmBuffers, ddpmBuffers } from './ddpm-buffers.js'
+export { diffusersAlphasCumprod, diffusersBetas } from './diffusers/alphas.js'
+export { type CallList, callList } from './diffusers/calls.js'
+export {
+  isSchedulerName,
+  parameterizationOf,
+  type SchedulerConfig,
+  type SchedulerName,
+  schedulerConfig,
+} from './diffusers/config.js'
+export { type PlanOptions, type SchedulePlan, schedulePlan } from './diffusers/plan.js'
+export { addNoise, combine, type Level, target, toEpsilon, toV, toX0, vpLevel } from './parameterization.js'
+export {
+  type DiscreteSigmas,
+  discreteSigmas,
+  exponentialSigmas,
+  karrasSigmas,
+  polyexponentialSigmas,
+  vpSigmas,
+} from './sigmas.js'
+export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'

@@ -1,0 +1,93 @@
+import { linspace } from './linspace.js'
+
+/**
+ * Noise levels from `sigmaMax` down to `sigmaMin`, equally spaced in sigma^(1/rho) (Karras et al. 2022, eq. 5); a final
+ * 0 is added, as to all levels here. Source: k-diffusion, sampling.py, get_sigmas_karras.
+ */
+export function karrasSigmas(n: number, sigmaMin: number, sigmaMax: number, rho = 7): Float32Array {
+  const low = sigmaMin ** (1 / rho)
+  const high = sigmaMax ** (1 / rho)
+  return withZero(linspace(0, 1, n).map(ramp => (high + ramp * (low - high)) ** rho))
+}
+
+/** Levels equally spaced in log sigma. */
+export function exponentialSigmas(n: number, sigmaMin: number, sigmaMax: number): Float32Array {
+  return withZero(linspace(Math.log(sigmaMax), Math.log(sigmaMin), n).map(Math.exp))
+}
+
+/** Levels whose logarithm falls as a polynomial; rho 1 is `exponentialSigmas`. */
+export function polyexponentialSigmas(n: number, sigmaMin: number, sigmaMax: number, rho = 1): Float32Array {
+  const low = Math.log(sigmaMin)
+  const range = Math.log(sigmaMax) - low
+  return withZero(linspace(1, 0, n).map(ramp => Math.exp(ramp ** rho * range + low)))
+}
+
+/** Levels of the continuous variance-preserving process (Song et al. 2021, eq. 32) from time 1 to `epsilon`. */
+export function vpSigmas(n: number, betaD = 19.9, betaMin = 0.1, epsilon = 1e-3): Float32Array {
+  return withZero(linspace(1, epsilon, n).map(t => Math.sqrt(Math.expm1((betaD * t * t) / 2 + betaMin * t))))
+}
+
+function withZero(levels: Float64Array): Float32Array {
+  const sigmas = new Float32Array(levels.length + 1)
+  sigmas.set(levels)
+  return sigmas
+}
+
+/** The noise levels of a model's own timesteps, and the ways between a level and a (fractional) timestep. */
+export interface DiscreteSigmas {
+  /** Rising, one per timestep. */
+  readonly sigmas: Float32Array
+  readonly logSigmas: Float32Array
+  /** `n` levels at equally spaced timesteps from the last to the first, then 0. */
+  levels(n: number): Float32Array
+  /** The timestep of a level, interpolated in log sigma and kept inside the table; `quantize`: the nearest whole one. */
+  sigmaToT(sigma: number, quantize?: boolean): number
+  /** The level of a timestep from 0 to the last; between two, interpolated in log sigma. */
+  tToSigma(t: number): number
+}
+
+/** Source: k-diffusion, external.py, DiscreteSchedule. */
+export function discreteSigmas(alphasCumprod: ArrayLike<number>): DiscreteSigmas {
+  const sigmas = Float32Array.from(alphasCumprod, bar => Math.sqrt((1 - bar) / bar))
+  const logSigmas = sigmas.map(Math.log)
+  const last = sigmas.length - 1
+
+  function tToSigma(t: number): number {
+    const low = Math.floor(t)
+    const w = t - low
+    return Math.exp((1 - w) * logSigmas[low]! + w * logSigmas[Math.ceil(t)]!)
+  }
+
+  return {
+    sigmas,
+    logSigmas,
+    tToSigma,
+    levels: n => withZero(linspace(last, 0, n).map(tToSigma)),
+    sigmaToT(sigma, quantize = false) {
+      // Rounded as the table is: near its ends the result hangs on the difference of close logarithms.
+      const logSigma = Math.fround(Math.log(sigma))
+      return quantize ? nearest(logSigmas, logSigma) : interpolatedIndex(logSigmas, logSigma)
+    },
+  }
+}
+
+function nearest(table: Float32Array, value: number): number {
+  let best = 0
+  table.forEach((entry, i) => {
+    if (Math.abs(entry - value) < Math.abs(table[best]! - value)) best = i
+  })
+  return best
+}
+
+/** Where a value lies in a rising table, as a fractional index inside it. */
+export function interpolatedIndex(table: ArrayLike<number>, value: number): number {
+  let low = 0
+  let high = table.length - 1
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (table[middle]! <= value) low = middle
+    else high = middle
+  }
+  const w = (table[low]! - value) / (table[low]! - table[high]!)
+  return low + Math.min(Math.max(w, 0), 1)
+}
