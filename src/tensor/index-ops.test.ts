@@ -30,6 +30,11 @@ testOperation('scatterAdd', cube, ({ n, c, k, i }, draw) => ({
   build: ({ indices, updates }) => scatterAdd(indices!, updates!, c),
   batched: ['indices', 'updates'],
 }))
+testOperation('scatterAdd into a large table', cube, ({ n, k, i }, draw) => ({
+  inputs: { indices: draw.indices(1500, n, i), updates: draw.normal(n, i, k) },
+  build: ({ indices, updates }) => scatterAdd(indices!, updates!, 1500),
+  batched: ['indices', 'updates'],
+}))
 for (const axis of [1, -1]) {
   for (const [name, f] of Object.entries({ argmax, argmin })) {
     const make = ({ n, c, k }: { n: number; c: number; k: number }, draw: Draw) => {

@@ -31,7 +31,7 @@ export function testOperation<Sizes extends Record<string, readonly [number, num
   name: string,
   sizes: Sizes,
   make: (sizes: { [Name in keyof Sizes]: number }, draw: Draw) => Case,
-  { gradient = true, second = gradient, runs = 20 }: Claims = {},
+  { gradient = true, second = gradient, runs = 30 }: Claims = {},
 ): void {
   const ranges = Object.entries(sizes).map(([key, [min, max]]) => [key, fc.integer({ min, max })] as const)
   const cases = fc.record({ seed: fc.integer(), sizes: fc.record(Object.fromEntries(ranges)) })
