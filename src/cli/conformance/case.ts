@@ -40,6 +40,8 @@ export interface Case extends CaseDescription {
   tensors(file: string): Promise<Map<string, StoredTensor>>
   /** A tensor of the files of role `input`, whichever holds it; throws LatentkitError where none does. */
   input(tensor: string): Promise<StoredTensor>
+  /** The first other case of the folder whose description fits; throws LatentkitError where none does. */
+  sibling(fits: (description: CaseDescription) => boolean, what: string): Promise<Case>
   /** The files read so far: a layout of role `extra` that was never read was not checked. */
   readonly filesRead: ReadonlySet<string>
 }
@@ -88,6 +90,13 @@ export async function openCase(folder: string, path: string): Promise<Case> {
       let tensors = cached.get(file)
       if (!tensors) cached.set(file, (tensors = readTensors(locate(file))))
       return tensors
+    },
+    async sibling(fits, what) {
+      for await (const other of findCases(folder)) {
+        const candidate = await openCase(folder, other)
+        if (fits(candidate)) return candidate
+      }
+      throw new LatentkitError(`${place}: no case of ${folder} holds ${what}`)
     },
     async input(name) {
       for (const file of self.filesOf('input')) {

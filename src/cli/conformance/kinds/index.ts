@@ -3,6 +3,7 @@ import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
 import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
 import { schedules } from './schedules.js'
+import { tokenizers } from './tokenizers.js'
 
 /** All kinds that latentkit computes; the first that recognises a case runs it. */
 export const kinds: readonly Kind[] = [
@@ -15,4 +16,5 @@ export const kinds: readonly Kind[] = [
   resizing,
   generative,
   ...optimiserKinds,
+  ...tokenizers,
 ]

@@ -1,0 +1,80 @@
+import { badVocabulary, framed, remembered, type Tokenizer } from './tokenizer.js'
+
+/** Longer words become one unknown token (transformers, WordPiece max_input_chars_per_word). */
+const LONGEST_WORD = 100
+const LARGEST = 16 * 2 ** 20
+
+const MARKS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const
+/** What stands for itself wherever it occurs in a text. */
+const SPECIAL = /(\[(?:PAD|UNK|CLS|SEP|MASK)\])/
+/** Ideographs, each of which is a word of its own (BERT's tokenization.py, _is_chinese_char). */
+const IDEOGRAPH =
+  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b820}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
+/** Tab, newline and return are white space here though their category is control. */
+const REMOVED = /(?![\t\n\r])[\0\ufffd\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu
+/** Unicode punctuation, and the ASCII symbols that BERT counts among it. */
+const WORD = /[\p{P}$+<=>^`|~]|[^\p{P}$+<=>^`|~\p{White_Space}]+/gu
+
+/**
+ * The tokenizer of the text-to-image LDM (bert-base-uncased): control characters and accents dropped, lower case, the
+ * longest known pieces of each word, those within a word marked `##`.
+ * @param vocabulary `vocab.txt`: one piece a line, the line's number is the id
+ * @throws LatentkitError where it is no such vocabulary
+ * @see CompVis/latent-diffusion ldm/modules/encoders/modules.py, BERTTokenizer; transformers BertTokenizerFast
+ * @example bertTokenizer(vocabulary).encode('a photo of a cat', 77).ids // [101, 1037, 6302, 1997, 1037, 4937, 102, 0, ...]
+ */
+export function bertTokenizer(vocabulary: string): Tokenizer {
+  if (vocabulary.length > LARGEST)
+    throw badVocabulary('vocab.txt', `found ${vocabulary.length} characters, wanted at most ${LARGEST}`)
+  const pieces = vocabulary.replace(/\r?\n$/, '').split(/\r?\n/)
+  const ids = new Map(pieces.map((piece, id) => [piece, id]))
+  const [pad, unknown, start, end] = MARKS.map(mark => {
+    const id = ids.get(mark)
+    if (id === undefined && mark !== '[MASK]') throw badVocabulary('vocab.txt', `no line is ${mark}`)
+    return id
+  }) as [number, number, number, number]
+  const longest = pieces.reduce((most, piece) => Math.max(most, piece.length), 0)
+
+  const piecesOf = remembered((word: string): number[] => {
+    const found: number[] = []
+    if ([...word].length > LONGEST_WORD) return [unknown]
+    for (let from = 0; from < word.length; ) {
+      let to = Math.min(word.length, from + longest)
+      let id: number | undefined
+      for (; to > from; to--) {
+        id = ids.get((from > 0 ? '##' : '') + word.slice(from, to))
+        if (id !== undefined) break
+      }
+      if (id === undefined) return [unknown]
+      found.push(id)
+      from = to
+    }
+    return found
+  })
+
+  const tokens = (text: string) =>
+    text.split(SPECIAL).flatMap((part, i) => {
+      const special = i % 2 === 1 ? ids.get(part) : undefined
+      return special === undefined ? (normalised(part).match(WORD) ?? []).flatMap(piecesOf) : [special]
+    })
+
+  return {
+    size: pieces.length,
+    tokens,
+    encode: (text, length) => framed(tokens(text), length, { start, end, pad }),
+    decode: sequence =>
+      [...sequence]
+        .filter(id => id !== pad && id !== start && id !== end)
+        .map(id => pieces[id] ?? '')
+        .join(' ')
+        .replaceAll(' ##', ''),
+  }
+}
+
+function normalised(text: string): string {
+  const spaced = text.replace(REMOVED, '').replace(IDEOGRAPH, ' $& ')
+  return spaced
+    .normalize('NFD')
+    .replace(/\p{Mn}/gu, '')
+    .toLowerCase()
+}

@@ -1,0 +1,6 @@
+export { bertTokenizer } from './bert-tokenizer.js'
+export { bpeTokenizer, learnBpe, type Vocabulary, vocabularySchema, vocabularySize } from './bpe.js'
+export { cleanText } from './clean-text.js'
+export { vocabularyText } from './clip-files.js'
+export { type ClipFiles, type ClipOptions, clipTokenizer } from './clip-tokenizer.js'
+export type { Encoded, Tokenizer } from './tokenizer.js'
