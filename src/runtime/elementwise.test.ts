@@ -24,6 +24,7 @@ import { abs, exp, neg, not, sqrt, square } from '../tensor/unary.js'
 import { where } from '../tensor/where.js'
 import { compileElementwise, laneShape } from './elementwise.js'
 import { updateProgram } from './optimiser.js'
+import { sumOfSquaresModule, sumOfSquaresStep } from './sum-of-squares.js'
 
 type Numbers = Record<string, number[]>
 
@@ -151,5 +152,26 @@ test('an empty array is left alone, and foreign operations are refused', async (
   assert.throws(
     () => compileElementwise(trace({ x: lanes }, (_, { x }) => ({ y: square(x) }))),
     /"y" replaces no array/,
+  )
+})
+
+test('the sum of squares is a float64 sum', async () => {
+  const memory = new WebAssembly.Memory({ initial: 1 })
+  const { instance } = await WebAssembly.instantiate(sumOfSquaresModule(), { host: { memory } })
+  const sum = instance.exports.sumOfSquares as (address: number, steps: number) => number
+  await fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 20 }),
+      fc.integer({ min: 0, max: 50 }),
+      fc.float({ noNaN: true, min: -9, max: 9 }),
+      (first, steps, x) => {
+        const numbers = new Float32Array(memory.buffer, first * 64, steps * sumOfSquaresStep)
+        numbers.forEach((_, i) => {
+          numbers[i] = x * (1 + i * 1e3)
+        })
+        const wanted = numbers.reduce((total, y) => total + y * y, 0)
+        assert.ok(Math.abs(sum(first * 64, steps) - wanted) <= 1e-13 * wanted)
+      },
+    ),
   )
 })

@@ -1,19 +1,22 @@
 import { sizeOf } from '../tensor/shape.js'
 import type { StateSpec } from './engine-calls.js'
+import { sumOfSquaresModule, sumOfSquaresStep } from './sum-of-squares.js'
 
 /** A memory holds 4 GiB at most; smaller ones are easier to come by. */
 const chunkBytes = 2 ** 30
 const pageBytes = 65536
 
-/** Floats between the starts of two tensors are a multiple of this: one cache line, four vectors of the kernel. */
-const alignment = 16
+/** Floats between the starts of two tensors are a multiple of this: one cache line. */
+const alignment = sumOfSquaresStep
 
-type Kernel = (vectors: number, ...basesAndScalars: number[]) => void
+interface Kernels {
+  update(vectors: number, ...addressesAndScalars: number[]): void
+  sumOfSquares(address: number, steps: number): number
+}
 
 /** Some of the parameters, with the same stretch of every array one after the other in one WebAssembly memory. */
-interface Chunk {
+interface Chunk extends Kernels {
   readonly memory: WebAssembly.Memory
-  readonly update: Kernel
   /** Floats of one array. */
   readonly length: number
 }
@@ -36,7 +39,7 @@ export class FlatState {
 
   static async create(spec: StateSpec): Promise<FlatState> {
     const { places, lengths } = layOut(spec)
-    const module = await WebAssembly.compile(spec.kernel)
+    const modules = await Promise.all([spec.kernel, sumOfSquaresModule()].map(bytes => WebAssembly.compile(bytes)))
     const chunks: Chunk[] = []
     for (const length of lengths) {
       const bytes = length * 4 * spec.arrays.length
@@ -46,8 +49,9 @@ export class FlatState {
         )
       }
       const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / pageBytes) })
-      const { exports } = await WebAssembly.instantiate(module, { host: { memory } })
-      chunks.push({ memory, update: exports.update as Kernel, length })
+      const instances = modules.map(module => new WebAssembly.Instance(module, { host: { memory } }))
+      const exports = Object.assign({}, ...instances.map(instance => instance.exports)) as Kernels
+      chunks.push({ memory, length, ...exports })
     }
     return new FlatState(spec, places, chunks)
   }
@@ -102,9 +106,10 @@ export class FlatState {
   /** Clips and updates all arrays in place; returns the norm of the gradients. */
   update(scalars: Readonly<Record<string, number>>, clip: number | undefined): number {
     if (this.empty) throw new Error('update: no gradients were accumulated since the last update')
-    let squares = 0
-    for (const chunk of this.#chunks) squares += sumOfSquares(this.#whole('gradient', chunk))
-    const norm = Math.sqrt(squares)
+    const squares = this.#chunks.map(chunk =>
+      chunk.sumOfSquares(this.#whole('gradient', chunk).byteOffset, chunk.length / sumOfSquaresStep),
+    )
+    const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0))
     this.empty = true
     if (!Number.isFinite(norm)) return norm
     // torch.nn.utils.clip_grad_norm_
@@ -142,16 +147,4 @@ function layOut({ parameters, arrays }: StateSpec): { places: Map<string, Place>
     lengths[chunk]! += padded
   }
   return { places, lengths }
-}
-
-/** In float64, four sums at a time, since each addition waits for the one before it. */
-function sumOfSquares(values: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0]
-  for (let i = 0; i < values.length; i += 4) {
-    a += values[i]! * values[i]!
-    b += values[i + 1]! * values[i + 1]!
-    c += values[i + 2]! * values[i + 2]!
-    d += values[i + 3]! * values[i + 3]!
-  }
-  return a + b + (c + d)
 }
