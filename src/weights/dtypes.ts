@@ -112,13 +112,22 @@ export function fromFloat32(
   return { dtype, shape, bytes: new Uint8Array(array.buffer, array.byteOffset, array.byteLength) }
 }
 
-let float16Table: Uint32Array | undefined
+let float16Table: Float32Array | undefined
 let e4m3Table: Uint32Array | undefined
 let e5m2Table: Uint32Array | undefined
 
+function float16Numbers(): Float32Array {
+  return (float16Table ??= Float32Array.from({ length: 65536 }, (_, code) => float16ToNumber(code)))
+}
+
 /** Float16 bits to float32, every NaN a NaN. */
 export function float16ToFloat32(bits: Uint16Array): Float32Array {
-  return lookUp(bits, (float16Table ??= tableOf(65536, float16ToNumber)))
+  return lookUp(bits, new Uint32Array(float16Numbers().buffer))
+}
+
+/** The float16 at a byte offset, as a number. */
+export function float16At(bytes: Uint8Array, offset: number): number {
+  return float16Numbers()[bytes[offset]! | (bytes[offset + 1]! << 8)]!
 }
 
 function lookUp(codes: Uint16Array | Uint8Array, table: Uint32Array): Float32Array {

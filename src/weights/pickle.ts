@@ -1,4 +1,5 @@
 import { FileError } from '../platform/errors.js'
+import { CutOff } from './growing.js'
 import { quoted } from './tensor-file.js'
 
 /** A Python tuple; lists are arrays and dictionaries are maps. */
@@ -48,11 +49,6 @@ export interface PickleObjects {
   build(object: PickleValue, state: PickleValue): PickleValue | undefined
 }
 
-/** The bytes end before the pickle does. */
-export class PickleCutOff extends FileError {
-  override name = 'PickleCutOff'
-}
-
 /**
  * Reads one pickle from `begin` on, running nothing: a stack machine over plain values, whose every call goes to `objects`.
  *
@@ -78,7 +74,7 @@ export function readPickle(
   function take(length: number): number {
     const from = at
     if (length > bytes.length - at) {
-      throw new PickleCutOff(file, `the pickle ends inside a value of ${length} bytes; load the file again`, {
+      throw new CutOff(file, `the pickle ends inside a value of ${length} bytes; load the file again`, {
         offset: opcodeAt,
       })
     }
@@ -96,7 +92,7 @@ export function readPickle(
     try {
       return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(chunk(length))
     } catch (error) {
-      if (error instanceof PickleCutOff) throw error
+      if (error instanceof CutOff) throw error
       return fail('a text is not UTF-8')
     }
   }

@@ -48,7 +48,11 @@ test('every hostile or damaged file is refused by name, in bounded time, and not
     const read = async () => {
       const file = await openTorchFile(await openSource(join(refuse, name)))
       // One changed byte in a storage shows only when that is read.
-      for (const tensor of file.tensors.keys()) await file.read(tensor)
+      try {
+        for (const tensor of file.tensors.keys()) await file.read(tensor)
+      } finally {
+        await file.close()
+      }
     }
     await assert.rejects(read, (error: Error) => {
       assert.ok(error instanceof FileError, `${name}: ${error.stack}`)

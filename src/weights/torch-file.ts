@@ -1,7 +1,8 @@
 import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import { dtypeBytes, elementCount, type TensorData } from './dtypes.js'
-import { PickleCutOff, type PickleValue, readPickle, Tuple } from './pickle.js'
+import { readGrowing } from './growing.js'
+import { type PickleValue, readPickle, Tuple } from './pickle.js'
 import {
   closingOnError,
   describeContent,
@@ -110,8 +111,10 @@ async function openLegacy(source: FileSource): Promise<Contents> {
   const objects = torchObjects(source.name, sizes)
   let at = 0
   const next = async () => {
-    const { value, end } = await readPickleAt(source, at, objects)
-    at = end
+    const { value, end } = await readGrowing(source, at, largestPickle, bytes =>
+      readPickle(bytes, objects, { file: source.name }),
+    )
+    at += end
     return value
   }
   const notLegacy = 'is no file of torch.save: it is a pickle without torch’s magic number; save it with torch.save'
@@ -151,20 +154,6 @@ async function openLegacy(source: FileSource): Promise<Contents> {
     return source.read(begin, end - begin)
   }
   return { views, storages: { bigEndian, place, read: lastKept(read) } }
-}
-
-/** Reads a pickle of unknown length: with more bytes for as long as it is cut off. */
-async function readPickleAt(source: FileSource, at: number, objects: Parameters<typeof readPickle>[1]) {
-  for (let length = 1 << 16; ; length *= 4) {
-    const bytes = await source.read(at, Math.min(length, source.size - at))
-    try {
-      const { value, end } = readPickle(bytes, objects, { file: source.name })
-      return { value, end: at + end }
-    } catch (error) {
-      const isWhole = bytes.length < length || length >= largestPickle
-      if (isWhole || !(error instanceof PickleCutOff)) throw error
-    }
-  }
 }
 
 function bytesOf(storage: Storage): number {
