@@ -84,7 +84,9 @@ function hostGlobals(source) {
   for (const [index, line] of source.split('\n').entries()) {
     if (/^\s*(\*|\/\/|\/\*)/.test(line)) continue
     for (const [, name] of line.replace(/\/\/.*|'[^']*'|"[^"]*"/g, '').matchAll(HOST_GLOBALS)) {
-      const declared = new RegExp(`(const|let|function|class|import)\\b[^=;\n(]*\\b${name}\\b|[(,{]\\s*${name}\\s*[:,})]`)
+      const declared = new RegExp(
+        `(const|let|function|class|import)\\b[^=;\n(]*\\b${name}\\b|[(,{]\\s*${name}\\s*[:,})]`,
+      )
       if (!declared.test(source)) found.push({ name, line: index + 1 })
     }
   }

@@ -1,4 +1,5 @@
-// Runs the built tests: node tools/test.js [part of a file name ...] [--only PATTERN]
+// Runs the built tests: node tools/test.js [part of a file name ...] [--only PATTERN] [--no-skip]
+// With --no-skip a skipped test is a failed one, for machines that have all that the tests need.
 // The last line is `N passed, N failed` (and `, N skipped`), which scripts may read.
 import { existsSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
@@ -6,7 +7,8 @@ import { run } from 'node:test'
 import { parseArgs } from 'node:util'
 import { filesUnder } from './files.js'
 
-const { values, positionals } = parseArgs({ options: { only: { type: 'string' } }, allowPositionals: true })
+const options = { only: { type: 'string' }, 'no-skip': { type: 'boolean' } }
+const { values, positionals } = parseArgs({ options, allowPositionals: true })
 const wanted = file => positionals.length === 0 || positionals.some(part => file.includes(part))
 // What was built from a source file that is gone now is not a test any more.
 const current = file => existsSync(file.replace(/^dist/, 'src').replace(/\.js$/, '.ts'))
@@ -45,10 +47,11 @@ const isFileItself = event => event.nesting === 0 && event.file !== undefined &&
 const unselected = event => /does not match pattern/.test(String(event.skip))
 
 function passed(event) {
-  if (event.details.type === 'suite' || unselected(event)) return
+  if (unselected(event) || (event.details.type === 'suite' && event.skip === undefined)) return
   if (event.skip !== undefined || event.todo !== undefined) {
-    count('skipped', event.file)
     const reason = [event.skip, event.todo].find(text => typeof text === 'string' && text !== '') ?? 'no reason given'
+    if (values['no-skip']) return failed(event, new Error(`Skipped, which --no-skip forbids: ${reason}`))
+    count('skipped', event.file)
     skips.push(`${short(event.file)}: ${event.name}: ${reason}`)
   } else if (isFileItself(event)) {
     if (values.only === undefined) failed(event, new Error('The file holds no test.'))

@@ -25,6 +25,7 @@ export const vocabularySchema = z.strictObject({
     ),
 })
 
+/** What `learnBpe` learned: plain data. */
 export type Vocabulary = z.infer<typeof vocabularySchema>
 
 /** How many ids a vocabulary has: the rows of the embedding table. */

@@ -18,6 +18,7 @@ export interface ClipFiles {
   vocabulary?: string
 }
 
+/** Whose tokens are meant. */
 export interface ClipOptions {
   /**
    * `openai` (default): text is repaired and HTML unescaped as openai/CLIP and Stable Diffusion's original code do, see
