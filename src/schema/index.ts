@@ -1,0 +1,6 @@
+export { parseConfig } from './config.js'
+export { type Envelope, failure, success } from './envelope.js'
+export { type Command, parseFlags, UsageError, wantsHelp } from './flags.js'
+export { commandHelp, programHelp } from './help.js'
+export { nearest, suggest } from './nearest.js'
+export { type Problem, SchemaError, validate } from './validate.js'
