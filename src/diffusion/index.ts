@@ -12,6 +12,7 @@ export {
 } from './diffusers/config.js'
 export { type PlanOptions, type SchedulePlan, schedulePlan } from './diffusers/plan.js'
 export { addNoise, combine, type Level, target, toEpsilon, toV, toX0, vpLevel } from './parameterization.js'
+export { type SamplingPlanOptions, type SamplingSchedule, samplingPlan } from './sampling-plan.js'
 export {
   type DiscreteSigmas,
   discreteSigmas,
@@ -21,3 +22,4 @@ export {
   vpSigmas,
 } from './sigmas.js'
 export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'
+export { clean, compvisSteps, diffusersSteps, everyStep, type Step, type TimedLevel, timedLevel } from './steps.js'

@@ -2,6 +2,7 @@ import type { Kind } from '../kind.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
 import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
+import { samplers } from './samplers/index.js'
 import { schedules } from './schedules.js'
 import { tokenizers } from './tokenizers.js'
 
@@ -11,6 +12,7 @@ export const kinds: readonly Kind[] = [
   philoxRandom,
   rawWords,
   ...schedules,
+  ...samplers,
   psnrAndSsim,
   imageBytes,
   resizing,

@@ -1,0 +1,5 @@
+import type { Kind } from '../../kind.js'
+import { compvisSamplers } from './compvis.js'
+import { diffusersSamplers } from './diffusers.js'
+
+export const samplers: readonly Kind[] = [...compvisSamplers, ...diffusersSamplers]

@@ -1,0 +1,79 @@
+import { combine, type Level, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
+import type { Denoise, Predict } from './contract.js'
+
+/** A network with its guidance: the raw prediction, in the model's own parameterisation, for x at a timestep. */
+export type Network = (x: Float32Array, t: number) => Float32Array | Promise<Float32Array>
+
+export interface ModelOptions {
+  readonly parameterization: Parameterization
+  /** Keeps predicted images in range, such as `clipTo(1)`. */
+  readonly limit?: ((x0: Float32Array) => Float32Array) | undefined
+}
+
+/** A network as variance-preserving samplers ask it. Limits change the image, not the noise, as in DDIM's reference. */
+export function predictor(network: Network, { parameterization, limit }: ModelOptions): Predict {
+  return async (x, level) => {
+    const raw = await network(x, level.t)
+    const x0 = toX0(raw, x, level, parameterization)
+    return { x0: limit ? limit(x0) : x0, epsilon: toEpsilon(raw, x, level, parameterization) }
+  }
+}
+
+/** The variance-preserving level that x / sqrt(1 + sigma^2) has. */
+export function levelOfSigma(sigma: number): Level {
+  const alpha = 1 / Math.sqrt(sigma * sigma + 1)
+  return { alpha, sigma: sigma * alpha }
+}
+
+/** The same network as samplers over noise levels ask it; `timestepOf` tells the timestep of a level. */
+export function denoiser(
+  network: Network,
+  timestepOf: (sigma: number) => number,
+  { parameterization, limit }: ModelOptions,
+): Denoise {
+  return async (x, sigma) => {
+    const level = levelOfSigma(sigma)
+    const scaled = scale(x, level.alpha)
+    const x0 = toX0(await network(scaled, timestepOf(sigma)), scaled, level, parameterization)
+    return limit ? limit(x0) : x0
+  }
+}
+
+export function scale(x: Float32Array, factor: number): Float32Array {
+  return x.map(value => value * factor)
+}
+
+/** Clips predicted images to [-range, range]. */
+export function clipTo(range: number): (x0: Float32Array) => Float32Array {
+  return x0 => x0.map(value => Math.min(Math.max(value, -range), range))
+}
+
+/**
+ * Dynamic thresholding (Saharia et al. 2022, section 2.3): each image of the batch is clipped to its own quantile of
+ * absolute values, between 1 and `max`, and divided by it. For pixels, not for latents.
+ */
+export function dynamicThreshold(ratio: number, max: number, images: number): (x0: Float32Array) => Float32Array {
+  return x0 => {
+    const out = new Float32Array(x0.length)
+    const size = x0.length / images
+    for (let start = 0; start < x0.length; start += size) {
+      const image = x0.subarray(start, start + size)
+      const s = Math.min(Math.max(quantile(image.map(Math.abs).sort(), ratio), 1), max)
+      out.set(scale(clipTo(s)(image), 1 / s), start)
+    }
+    return out
+  }
+}
+
+/** Linear interpolation between the two neighbours in sorted values. */
+function quantile(sorted: Float32Array, ratio: number): number {
+  const at = ratio * (sorted.length - 1)
+  const low = Math.floor(at)
+  const high = Math.min(low + 1, sorted.length - 1)
+  return sorted[low]! + (at - low) * (sorted[high]! - sorted[low]!)
+}
+
+/** x + amount * noise. */
+export function withNoise(x: Float32Array, amount: number, noise: Float32Array): Float32Array {
+  return combine(1, x, amount, noise)
+}
