@@ -9,6 +9,7 @@ import { topological } from '../tensor/walk.js'
  * Gradients of a scalar with respect to tensors it depends on, as tensors of the same program (so they can be
  * differentiated again). A tensor that the scalar does not depend on gets zeros.
  *
+ * @throws RangeError where the first tensor is no scalar; TypeError where an operation on the way has no gradient.
  * @example
  * const [dx] = grad(sum(square(x)), [x])   // 2x
  */
@@ -16,18 +17,22 @@ export function grad(scalar: Tensor, withRespectTo: readonly Tensor[]): Tensor[]
   if (scalar.shape.length !== 0) {
     throw new RangeError(`grad: wanted a scalar, got a tensor ${show(scalar.shape)}: reduce it first, with mean or sum`)
   }
-  const order = topological([scalar])
+  return pullback(scalar, constant(1, [], scalar.dtype), withRespectTo)
+}
+
+/** The vector-Jacobian product: what the gradient of `output` means for the tensors it depends on. */
+export function pullback(output: Tensor, gradient: Tensor, withRespectTo: readonly Tensor[]): Tensor[] {
+  const order = topological([output])
   const wanted = new Set(withRespectTo)
   const needed = new Set<Tensor>()
   for (const node of order) {
     if (wanted.has(node) || node.inputs.some(t => needed.has(t))) needed.add(node)
   }
-  const gradients = new Map<Tensor, Tensor>([[scalar, constant(1, [], scalar.dtype)]])
+  const gradients = new Map<Tensor, Tensor>([[output, gradient]])
   for (const node of order.reverse()) {
-    const gradient = gradients.get(node)
-    if (gradient === undefined || !node.inputs.some(t => needed.has(t))) continue
-    if (!wanted.has(node)) gradients.delete(node)
-    for (const [i, part] of partsOf(node, gradient).entries()) {
+    const soFar = gradients.get(node)
+    if (soFar === undefined || !node.inputs.some(t => needed.has(t))) continue
+    for (const [i, part] of partsOf(node, soFar).entries()) {
       const target = node.inputs[i]!
       if (part === undefined || !needed.has(target)) continue
       if (!sameShape(part.shape, target.shape)) {
@@ -35,8 +40,8 @@ export function grad(scalar: Tensor, withRespectTo: readonly Tensor[]): Tensor[]
           `gradient rule of ${node.op.name}: input ${i} has shape ${show(target.shape)}, its gradient ${show(part.shape)}`,
         )
       }
-      const soFar = gradients.get(target)
-      gradients.set(target, soFar === undefined ? part : add(soFar, part))
+      const other = gradients.get(target)
+      gradients.set(target, other === undefined ? part : add(other, part))
     }
   }
   return withRespectTo.map(t => gradients.get(t) ?? expandTo(constant(0, [], t.dtype), t.shape))

@@ -87,7 +87,9 @@ export function emitProgram(program: Program, { weights, order }: EmitOptions = 
   for (const tensor of order ?? topological(Object.values(program.outputs))) {
     const { op } = tensor
     if (op.emit === undefined) {
-      throw new TypeError(`emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`)
+      throw new TypeError(
+        `emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`,
+      )
     }
     names.set(
       tensor,

@@ -1,8 +1,9 @@
 import { emitProgram } from '../compiler/emit.js'
+import { lower } from '../compiler/lower.js'
 import type { Target } from '../compiler/target.js'
 import type { Program } from '../tensor/program.js'
 import type { ModelSpec } from './engine-calls.js'
-import { type LoadedWeights, loadWeights, type WeightSource } from './weights.js'
+import { loadWeights, type WeightSource } from './weights.js'
 
 export interface CompileOptions {
   readonly target: Target
@@ -18,10 +19,6 @@ export async function compileModel(
   { target, weights, fed, filesOnDisk }: CompileOptions,
 ): Promise<Omit<ModelSpec, 'state'>> {
   const loaded = await loadWeights(program, weights, { except: fed, filesOnDisk })
-  const { bytes } = emitFor(loaded, target)
+  const { bytes } = emitProgram(lower(loaded.program, target), { weights: name => loaded.bytes.get(name) })
   return { bytes, externalData: loaded.externalData, folder: loaded.folder, training: target.training }
-}
-
-function emitFor({ program, bytes }: LoadedWeights, _target: Target) {
-  return emitProgram(program, { weights: name => bytes.get(name) })
 }

@@ -1,0 +1,66 @@
+import { constant } from '../tensor/constant.js'
+import { evaluate } from '../tensor/evaluate.js'
+import { apply, type Operation, type Tensor } from '../tensor/tensor.js'
+import { rewrite, topological } from '../tensor/walk.js'
+import { pullback } from './grad.js'
+
+interface Region extends Readonly<Record<string, unknown>> {
+  /** The region's result, as traced. */
+  readonly body: Tensor
+  /** The tensors of the body for which the node's inputs stand, one by one. */
+  readonly boundary: readonly Tensor[]
+}
+
+/** A region whose inner tensors are computed again in the backward pass instead of being kept (Chen et al. 2016). */
+const checkpointOperation: Operation<Region> = {
+  name: 'checkpoint',
+  infer: (_, { body }) => ({ shape: body.shape, dtype: body.dtype }),
+  evaluate: (inputs, region) => {
+    const values = inputs.map((value, i) => constant(value.data, value.shape, region.boundary[i]!.dtype))
+    return evaluate([inline(region, values)])[0]!.data
+  },
+  gradient: (g, { inputs, attributes }) => {
+    const late = inputs.map(t => after(t, g))
+    return pullback(inline(attributes, late), g, late)
+  },
+}
+
+/** The value of x, not to be computed with before `signal` is there: it keeps recomputation out of the forward pass. */
+const afterOperation: Operation = {
+  name: 'after',
+  infer: ([x]) => ({ shape: x!.shape, dtype: x!.dtype }),
+  evaluate: ([x]) => x!.data,
+  gradient: g => [g, undefined],
+  emit: (_, [x]) => x!,
+}
+
+const after = (x: Tensor, signal: Tensor): Tensor => apply(afterOperation, [x, signal], {})
+
+/** The region's result with other tensors at its boundary. */
+function inline({ body, boundary }: Region, inputs: readonly Tensor[]): Tensor {
+  const replaced = new Map(boundary.map((t, i) => [t, inputs[i]!]))
+  return rewrite([body], (node, original) => replaced.get(original) ?? node)[0]!
+}
+
+/** The program without regions: each one's own tensors in its place. */
+export const inlineCheckpoints = (roots: readonly Tensor[]): Tensor[] =>
+  rewrite(roots, node => (node.op.name === 'checkpoint' ? inline(node.attributes as Region, node.inputs) : undefined))
+
+/**
+ * Wraps a function of tensors so that training keeps only its inputs and recomputes the rest in the backward pass: less
+ * memory for one more forward pass of the region.
+ *
+ * @example
+ * const block = checkpoint((x: Tensor) => residualBlock(at, x, emb, options))
+ */
+export function checkpoint<Inputs extends readonly Tensor[]>(
+  fn: (...inputs: Inputs) => Tensor,
+): (...inputs: Inputs) => Tensor {
+  return (...inputs) => {
+    const body = fn(...inputs)
+    const given = new Set<Tensor>(inputs)
+    const captured = topological([body]).filter(t => t.inputs.length === 0 && t.op.name !== 'constant' && !given.has(t))
+    const boundary = [...inputs, ...captured]
+    return apply(checkpointOperation, boundary, { body, boundary })
+  }
+}

@@ -1,0 +1,20 @@
+import type { Tensor } from '../tensor/tensor.js'
+import type { Lowering } from './lowering.js'
+import { attentionLowerings } from './lowerings/attention.js'
+import { convLowerings } from './lowerings/conv2d.js'
+import { groupNormLowerings } from './lowerings/group-norm.js'
+import { resizeLowerings } from './lowerings/resize.js'
+import type { Target } from './target.js'
+
+/** Every lowering of every operation; the first that fits is taken. */
+export const lowerings: readonly Lowering[] = [
+  ...convLowerings,
+  ...groupNormLowerings,
+  ...attentionLowerings,
+  ...resizeLowerings,
+]
+
+/** The lowering for a node on a target; undefined leaves the operation as it is. */
+export function choose(node: Tensor, target: Target): Lowering | undefined {
+  return lowerings.find(lowering => lowering.op === node.op.name && lowering.fits(node, target))
+}

@@ -1,0 +1,23 @@
+import { inlineCheckpoints } from '../autodiff/checkpoint.js'
+import type { Program } from '../tensor/program.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { rewrite } from '../tensor/walk.js'
+import { choose } from './choose.js'
+import { settleAxisOrder } from './passes/axis-order.js'
+import { simplify } from './passes/simplify.js'
+import { widenOperands } from './passes/widen.js'
+import type { Target } from './target.js'
+
+/**
+ * The same program in the operations that suit a device best: each operation by the lowering chosen for it, transposes
+ * moved out of the way, common and constant parts computed once.
+ */
+export function lower(program: Program, target: Target): Program {
+  const names = Object.keys(program.outputs)
+  let roots: Tensor[] = inlineCheckpoints(Object.values(program.outputs))
+  roots = rewrite(roots, node => choose(node, target)?.rewrite(node, target))
+  roots = simplify(roots)
+  roots = simplify(settleAxisOrder(roots, target))
+  if (target.device !== 'webgpu') roots = widenOperands(roots)
+  return { ...program, outputs: Object.fromEntries(names.map((name, i) => [name, roots[i]!])) }
+}

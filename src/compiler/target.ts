@@ -1,0 +1,8 @@
+/** What a program is compiled for; lowerings choose by it. */
+export interface Target {
+  readonly device: 'cpu' | 'wasm' | 'webgpu'
+  /** Parameters are fed in every run (training) instead of being part of the model, where the runtime can pre-pack them. */
+  readonly training: boolean
+  /** Whether the runtime's own operators (com.microsoft) may be used besides the standard ones. */
+  readonly contrib: boolean
+}
