@@ -57,6 +57,10 @@ async function judge(folder: string, path: string, context: Context, kinds: read
     if (!kind) return tally.notBuilt(`${testCase.kind}: ${testCase.objects || testCase.what}`)
     const answer = await kind.run(testCase, context)
     compareAnswer(testCase, kind, expected, answer, tally)
+    for (const [file, problem] of Object.entries(answer.verdicts ?? {})) {
+      tally.total++
+      tally.add(file, problem === undefined ? { ratio: 0 } : { ratio: Infinity, detail: problem })
+    }
     const unread = testCase.filesOf('extra').filter(file => !testCase.filesRead.has(file))
     return tally.verdict(unread.map(file => `the layout "${file}" was not loaded`))
   } catch (error) {

@@ -36,6 +36,8 @@ export interface Answer {
    * `extra` must have been read through `testCase` for the case to be equal.
    */
   readonly layouts?: readonly Readonly<Record<string, FileAnswer>>[]
+  /** Of inputs for which no values are given but a verdict (files to be refused): undefined if right, else what is wrong. */
+  readonly verdicts?: Readonly<Record<string, string | undefined>>
 }
 
 export type FileAnswer = Tensors | JsonValue

@@ -1,4 +1,5 @@
 import type { Kind } from '../kind.js'
+import { formats } from './formats.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
 import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
@@ -19,4 +20,5 @@ export const kinds: readonly Kind[] = [
   generative,
   ...optimiserKinds,
   ...tokenizers,
+  formats,
 ]
