@@ -135,6 +135,8 @@ test('errors name the file and say what to do', async () => {
     (error: Error) => error instanceof FileError && /check the path/.test(error.message),
   )
   await assert.rejects(node.readBytes(folder), /is a folder; a file is wanted/)
+  const pipe = join(folder, 'pipe')
+  if (spawnSync('mkfifo', [pipe]).status === 0) await assert.rejects(node.readBytes(pipe), /is a device or pipe/)
   await assert.rejects(node.listFolder(missing), /check the path/)
   await assert.rejects(node.writeFileAtomic(folder, 'x'), /is a folder/)
   assert.equal(await node.fileInfo(missing), undefined)

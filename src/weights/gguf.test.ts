@@ -12,7 +12,7 @@ import { type GgufFile, openGguf } from './gguf.js'
 import { readSafetensors } from './safetensors.js'
 
 const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url))
-const folder = join(fixtures, 'formats', 'gguf')
+const folder = join(fixtures, 'conformance', 'formats', 'gguf')
 
 async function checkTensors(file: GgufFile, expected: string): Promise<void> {
   const { tensors } = readSafetensors(await readFile(expected))

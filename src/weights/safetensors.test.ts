@@ -16,7 +16,7 @@ import {
   writeSafetensors,
 } from './safetensors.js'
 
-const fixtures = fileURLToPath(new URL('../../fixtures/formats', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../fixtures/conformance/formats', import.meta.url))
 const good = join(fixtures, 'safetensors_good')
 let folder: string
 before(async () => {

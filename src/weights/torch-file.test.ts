@@ -11,7 +11,7 @@ import { underPrefix } from './rename.js'
 import { readSafetensors } from './safetensors.js'
 import { openTorchFile } from './torch-file.js'
 
-const fixtures = fileURLToPath(new URL('../../fixtures/formats', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../fixtures/conformance/formats', import.meta.url))
 const good = join(fixtures, 'torch_good')
 type Cases = { files: Record<string, { role: string; expected?: string; path?: string[] }> }
 const cases: Cases = JSON.parse(await readFile(join(good, 'case.json'), 'utf8'))

@@ -13,15 +13,15 @@ export async function openSource(from: SourceLike): Promise<FileSource> {
 }
 
 async function openFile(path: string): Promise<FileSource> {
-  const handle = await open(path, 'r').catch(refuse(path, 'cannot be read'))
-  const info = await handle.stat()
-  if (!info.isFile()) {
-    await handle.close()
-    throw new FileError(path, `is ${info.isDirectory() ? 'a folder' : 'a device or pipe'}; a file is wanted`)
+  // Opening a pipe would wait for somebody to write into it: look first.
+  const found = await stat(path).catch(refuse(path, 'cannot be read'))
+  if (!found.isFile()) {
+    throw new FileError(path, `is ${found.isDirectory() ? 'a folder' : 'a device or pipe'}; a file is wanted`)
   }
+  const handle = await open(path, 'r').catch(refuse(path, 'cannot be read'))
   const source: FileSource = {
     name: path,
-    size: info.size,
+    size: found.size,
     path: await realpath(path),
     async read(offset, length) {
       checkRange(source, offset, length)

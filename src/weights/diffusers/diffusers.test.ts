@@ -14,7 +14,7 @@ import { tinyAutoencoderRenames } from './tiny-autoencoder.js'
 import { unetFromDiffusers, unetToDiffusers } from './unet-config.js'
 import { unetRenames } from './unet-names.js'
 
-const fixtures = fileURLToPath(new URL('../../../fixtures/diffusers', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../../fixtures/weights/diffusers', import.meta.url))
 
 type Shapes = Record<string, readonly number[]>
 /** Of one network: both configs, and the shapes of all tensors in both layouts. */
