@@ -1,3 +1,6 @@
+import type { OnnxRuntime } from './onnxruntime.js'
+import type { WorkerHandle, WorkerLink } from './worker-link.js'
+
 /** Where bytes come from: a path (Node), a URL, a Blob or File, or bytes already in memory. */
 export type SourceLike = string | URL | Blob | Uint8Array
 
@@ -98,4 +101,12 @@ export interface Platform {
   processor(): Processor
   /** Milliseconds of a clock that never goes back, for durations. */
   now(): number
+  /** Gives back now what was let go of, where the host can. */
+  collectGarbage(): void
+  /** Starts the thread in which the sessions live. */
+  startWorker(): WorkerHandle
+  /** The worker's own end of the line. */
+  workerSide(): WorkerLink
+  /** Loads the runtime's package for a device. */
+  loadOnnxRuntime(device: string, threads: number): Promise<OnnxRuntime>
 }

@@ -1,5 +1,5 @@
 import type { InferenceSession, OnnxValue, Tensor, TypedTensor } from 'onnxruntime-common'
-import { loadOnnxRuntime } from '#platform'
+import { collectGarbage, loadOnnxRuntime } from '#platform'
 import type { OnnxRuntime } from '../platform/onnxruntime.js'
 import type { EngineCalls, ModelSpec, StateSpec } from './engine-calls.js'
 import { FlatState } from './flat-state.js'
@@ -92,6 +92,7 @@ export class Engine implements EngineCalls {
     const found = this.#sessions.get(id)
     this.#sessions.delete(id)
     await found?.session.release()
+    collectGarbage()
   }
 
   async createState(spec: StateSpec): Promise<number> {
@@ -120,6 +121,7 @@ export class Engine implements EngineCalls {
 
   async releaseState(id: number): Promise<void> {
     this.#states.delete(id)
+    collectGarbage()
   }
 
   get #ort(): OnnxRuntime {

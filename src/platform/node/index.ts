@@ -1,5 +1,6 @@
 export * from './compression.js'
 export * from './files.js'
+export * from './garbage.js'
 export * from './image-codec.js'
 export * from './onnxruntime.js'
 export * from './system.js'
