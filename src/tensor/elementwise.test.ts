@@ -35,6 +35,7 @@ const ofOne: [string, (x: Tensor) => Tensor, Kind][] = [
   ['geluTanh', activations.geluTanh, 'normal'],
   ['quickGelu', activations.quickGelu, 'normal'],
   ['softplus', activations.softplus, 'normal'],
+  ['sign', unaries.sign, 'distinct'],
   ['relu', activations.relu, 'distinct'],
   ['leakyRelu', x => activations.leakyRelu(x, 0.2), 'distinct'],
 ]

@@ -1,4 +1,4 @@
-import { and, equal, mul, or } from './binary.js'
+import { and, equal, mul } from './binary.js'
 import { expandTo, reshape } from './reshape.js'
 import { type Shape, show, sizeOf } from './shape.js'
 import { pad } from './slice.js'
@@ -80,11 +80,11 @@ const maxPoolOperation: Operation<PoolAttributes> = {
     const { inputs, attributes, shape } = node
     const x = inputs[0]!
     const padded = pad(x, paddingWidths(attributes), { value: x.dtype === 'f16' ? -65504 : -3.4e38 })
-    let owned: Tensor | undefined
+    let free: Tensor | undefined
     const parts = places(attributes.kernel).map(([i, j]) => {
       const hit = equal(tapOf(padded, i, j, shape.slice(2), attributes), node as unknown as Tensor)
-      const owner = owned ? and(hit, not(owned)) : hit
-      owned = owned ? or(owned, hit) : hit
+      const owner = free ? and(hit, free) : hit
+      free = free ? and(free, not(hit)) : not(hit)
       return untap(where(owner, g, 0), i, j, padded.shape, attributes)
     })
     return [unpad(addAll(parts), x.shape, attributes)]

@@ -1,6 +1,7 @@
-import { add, div, mul, sub } from './binary.js'
+import { add, div, greater, less, mul, sub } from './binary.js'
 import type { Emitter } from './emitter.js'
 import { apply, type Dtype, type Operation, type Tensor } from './tensor.js'
+import { where } from './where.js'
 
 interface UnaryDefinition {
   readonly f: (x: number) => number
@@ -31,7 +32,12 @@ export const log = unary('log', { onnx: 'Log', f: Math.log, gradient: (g, x) => 
 /** Square root. */
 export const sqrt = unary('sqrt', { onnx: 'Sqrt', f: Math.sqrt, gradient: (g, _, y) => div(g, mul(y, 2)) })
 /** Absolute value; its gradient at 0 is 0, as torch's. */
-export const abs = unary('abs', { onnx: 'Abs', f: Math.abs, gradient: (g, x) => mul(g, sign(x)) })
+export const abs = unary('abs', {
+  onnx: 'Abs',
+  f: Math.abs,
+  // Not by sign, which WebGPU's kernels lack.
+  gradient: (g, x) => where(greater(x, 0), g, where(less(x, 0), neg(g), 0)),
+})
 /** -1, 0 or 1; its gradient is 0. */
 export const sign = unary('sign', { onnx: 'Sign', f: Math.sign, gradient: () => undefined })
 /** Hyperbolic tangent. */
