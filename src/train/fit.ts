@@ -3,6 +3,7 @@ import type { Image } from '../image/image.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { HostTensors } from '../runtime/host-tensor.js'
 import type { TrainEvent } from './events.js'
+import type { Progress } from './progress.js'
 import type { TrainingSettings } from './settings.js'
 
 /** The inputs of one batch, and where the data stands after it. */
@@ -46,7 +47,7 @@ export interface FitOptions {
   readonly settings: TrainingSettings
   readonly learningRate: (step: number) => number
   /** Where a run goes on that was interrupted: steps that are done, place in the data. */
-  readonly from?: { readonly step: number; readonly data: DrawState | undefined } | undefined
+  readonly from?: Pick<Progress, 'step' | 'data'> | undefined
   readonly signal?: AbortSignal | undefined
 }
 

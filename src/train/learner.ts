@@ -30,6 +30,8 @@ export interface LearnerOptions {
   readonly also?: ReadonlyMap<string, TensorToWrite>
   /** A checkpoint to go on from. */
   readonly resume?: Checkpoint | undefined
+  /** A checkpoint whose weights a new run begins with. */
+  readonly start?: Checkpoint | undefined
 }
 
 /** A learner on a device, with the state that evaluation compiles its programs on. */
@@ -42,11 +44,11 @@ export interface DeviceLearner extends Learner, AsyncDisposable {
 
 /** Puts a program's parameters on a device, newly drawn or as a checkpoint has them, ready to be trained. */
 export async function openLearner(options: LearnerOptions): Promise<DeviceLearner> {
-  const { device, program, frozen, settings, path, info, also = new Map(), resume } = options
+  const { device, program, frozen, settings, path, info, also = new Map(), resume, start } = options
   const parameters = program.parameters.filter(({ name }) => frozen.get(name) === undefined)
-  const start = initialise(parameters, settings.seed)
+  const values = start ? await weightsOf(start, parameters) : initialise(parameters, settings.seed)
   const state = await device.state(
-    parameters.map(({ name, shape }) => ({ name, shape, data: start.get(name)! })),
+    parameters.map(({ name, shape }) => ({ name, shape, data: values.get(name)! })),
     {
       optimiser: adamw({
         betas: settings.betas,
@@ -95,6 +97,14 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
       await state.dispose()
     },
   }
+}
+
+async function weightsOf(from: Checkpoint, parameters: readonly Parameter[]): Promise<Map<string, Float32Array>> {
+  const wanted = new Map(parameters.map(({ name, shape }) => [name, shape]))
+  expectTensors({ name: from.name, tensors: from.weights }, wanted, { what: 'the weights to start from' })
+  const values = new Map<string, Float32Array>()
+  for (const name of wanted.keys()) values.set(name, toFloat32(await from.read(name)))
+  return values
 }
 
 async function restore(state: TrainingState, parameters: readonly Parameter[], from: Checkpoint): Promise<Progress> {

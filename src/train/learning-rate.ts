@@ -1,12 +1,12 @@
+import { linearCycles, warmupCosine } from '../optim/index.js'
 import type { TrainingSettings } from './settings.js'
 
-/** The learning rate of each step, counted from 0: a straight rise from near 0, then as `decay` says. */
+/** The learning rate of each step, counted from 0. */
 export function learningRates(settings: TrainingSettings): (step: number) => number {
-  const { learning_rate: peak, warm_up: warmUp, decay, final_rate: final, steps } = settings
-  return step => {
-    if (step < warmUp) return (peak * (step + 1)) / warmUp
-    if (decay === 'constant') return peak
-    const progress = Math.min(1, (step - warmUp) / Math.max(1, steps - warmUp))
-    return peak * (final + (1 - final) * 0.5 * (1 + Math.cos(Math.PI * progress)))
-  }
+  const { learning_rate, warm_up: warmup, decay, final_rate: min, steps } = settings
+  const factor =
+    decay === 'cosine'
+      ? warmupCosine({ warmup, total: steps, min })
+      : linearCycles([{ warmup, length: warmup + 1, start: 1e-6, max: 1, min: 1 }])
+  return step => learning_rate * factor(step)
 }

@@ -29,5 +29,5 @@ export const trainingSettings = z.strictObject({
   evaluate_every: count.default(500).describe('steps between two losses on held-out data'),
   sample_every: count.default(500).describe('steps between two pictures of where it stands'),
   checkpoint_every: count.default(500).describe('steps between two checkpoints'),
-})
+}).refine(({ warm_up, steps }) => warm_up < steps, { path: ['warm_up'], message: 'must be less than steps' })
 export type TrainingSettings = z.infer<typeof trainingSettings>

@@ -31,6 +31,8 @@ export interface TrainOptions<Recipe> {
   readonly path: string
   /** A checkpoint to go on from. */
   readonly resume?: Checkpoint | undefined
+  /** A checkpoint whose weights a new run begins with. */
+  readonly start?: Checkpoint | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -40,7 +42,7 @@ export interface TrainOptions<Recipe> {
  * Throws FileError for pictures and checkpoints that cannot be used, DivergedError where the loss is no number any more.
  */
 export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>): AsyncGenerator<TrainEvent> {
-  const { device, recipe, path, resume, signal } = options
+  const { device, recipe, path, resume, start, signal } = options
   const { data, training, crop = data.size } = recipe
   const dataset = await openFolder(data.folder, signal ? { signal } : {})
   const squeezenet = recipe.loss.perceptual_weight > 0 ? await openSqueezenet() : undefined
@@ -55,6 +57,7 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
     path,
     info: { library: version, config, recipe: { ...recipe, data: { ...data, folder: undefined } }, data: await fingerprint(dataset) },
     resume,
+    start,
   })
   const task = await firstStageTask(recipe, dataset, learner, frozen, signal)
   yield* fit(task, learner, { settings: training, learningRate: learningRates(training), from: learner.progress, signal })

@@ -1,0 +1,87 @@
+import { captionOf, type Dataset, type Draw, type Draws } from '../data/index.js'
+import { cumulativeAlphas, makeBetas, minSnrWeight } from '../diffusion/index.js'
+import type { ModelConfig } from '../pipelines/model-config.js'
+import { channelValues } from '../pipelines/model-config.js'
+import { type HostTensors, hostIntegers, hostTensor } from '../runtime/index.js'
+import type { Tokenizer } from '../text/tokenizer.js'
+import type { Batch } from './fit.js'
+import type { Latents } from './latents.js'
+import { streamOf } from './streams.js'
+
+/** What the inputs of a diffusion program are made from. */
+export interface DiffusionSource {
+  readonly config: ModelConfig
+  readonly dataset: Dataset
+  readonly latents: Latents
+  readonly tokenizer: Tokenizer | undefined
+  readonly minSnrGamma: number | undefined
+}
+
+/** Chance of one batch: noise of the latents' size, times, and unit normals by which latents are drawn. */
+export interface DiffusionChance {
+  readonly noise: Float32Array
+  readonly times: ArrayLike<number>
+  /** None: the posterior's mean. */
+  readonly posterior?: Float32Array
+}
+
+/** Makes the inputs of a diffusion program, [batch, ...] each, from pictures, captions and chance. */
+export function diffusionInputs(
+  source: DiffusionSource,
+): (draws: readonly Draw[], captions: readonly string[], chance: DiffusionChance) => HostTensors {
+  const { config, latents, tokenizer, minSnrGamma } = source
+  const { parameterization, ...schedule } = config.diffusion!
+  const bars = cumulativeAlphas(makeBetas(schedule))
+  const [channels, height, width] = latents.shape
+  const length = channels * height * width
+  const scales = channelValues(config.scale_factor, channels)
+  const shifts = channelValues(config.shift_factor, channels)
+  const contextLength = config.cond_stage_config?.max_seq_len ?? 0
+
+  return (draws, captions, { noise, times, posterior }) => {
+    const batch = draws.length
+    const x0 = new Float32Array(batch * length)
+    for (const [i, draw] of draws.entries()) {
+      const from = latents.offset(draw.index, draw.flip < 0.5)
+      for (let j = 0; j < length; j++) {
+        const c = Math.floor(j / (height * width))
+        const spread = posterior ? latents.deviations[from + j]! * posterior[i * length + j]! : 0
+        x0[i * length + j] = (latents.means[from + j]! + spread - shifts[c]!) * scales[c]!
+      }
+    }
+    const perSample = (of: (bar: number) => number) => hostTensor(Float32Array.from(times, t => of(bars[t]!)))
+    const weight = (bar: number) => (minSnrGamma ? minSnrWeight(bar, minSnrGamma, parameterization) : 1)
+    const ids = tokenizer && captions.flatMap(caption => [...tokenizer.encode(caption, contextLength).ids])
+    return {
+      x0: hostTensor(x0, [batch, ...latents.shape]),
+      noise: hostTensor(noise, [batch, ...latents.shape]),
+      t: hostIntegers(times),
+      alpha: perSample(Math.sqrt),
+      sigma: perSample(bar => Math.sqrt(1 - bar)),
+      weights: perSample(weight),
+      ...(ids && { tokens: hostIntegers(ids, [batch, contextLength]) }),
+    }
+  }
+}
+
+/** Training batches without end: one caption of each picture, or none by chance. */
+export async function* diffusionBatches(
+  source: DiffusionSource,
+  draws: Draws,
+  { first, batch, seed, captionDropout }: { first: number; batch: number; seed: number; captionDropout: number },
+): AsyncGenerator<Batch> {
+  const inputsOf = diffusionInputs(source)
+  const { timesteps } = source.config.diffusion!
+  const length = source.latents.shape.reduce((a, b) => a * b)
+  for (let index = first; ; index++) {
+    const drawn = draws.next(batch)
+    const dropped = streamOf(seed, 'caption', index).rand(batch)
+    const captions = drawn.map((draw, i) => (dropped[i]! < captionDropout ? '' : captionOf(source.dataset, draw)))
+    const chance = {
+      noise: streamOf(seed, 'noise', index).randn(batch * length),
+      times: streamOf(seed, 'time', index).randint(0, timesteps, batch),
+      posterior: streamOf(seed, 'posterior', index).randn(batch * length),
+    }
+    yield { inputs: inputsOf(drawn, captions, chance), data: draws.state() }
+  }
+}
