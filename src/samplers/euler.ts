@@ -20,11 +20,13 @@ export function churned(
   steps: number,
   { churn = 0, churnFrom = 0, churnTo = Infinity, noiseScale = 1, noise }: ChurnOptions,
 ): { x: Float32Array; sigma: number } {
-  const gamma = sigma >= churnFrom && sigma <= churnTo ? Math.min(churn / steps, Math.SQRT2 - 1) : 0
-  if (gamma === 0) return { x, sigma }
+  if (churn === 0) return { x, sigma }
   if (!noise) throw new TypeError(`A churn of ${churn} needs a source of noise`)
-  const raised = sigma * (gamma + 1)
-  return { x: withNoise(x, Math.sqrt(raised ** 2 - sigma ** 2) * noiseScale, noise()), sigma: raised }
+  // As k-diffusion does, noise is drawn in every step, also where it is not used.
+  const drawn = noise()
+  if (sigma < churnFrom || sigma > churnTo) return { x, sigma }
+  const raised = sigma * (Math.min(churn / steps, Math.SQRT2 - 1) + 1)
+  return { x: withNoise(x, Math.sqrt(raised ** 2 - sigma ** 2) * noiseScale, drawn), sigma: raised }
 }
 
 /** x moved along the line from the predicted image through it, from one noise level to another. */

@@ -1,6 +1,20 @@
+export type { AncestralOptions } from './ancestral.js'
 export type { Denoise, Noise, Predict, Prediction, SampleStep, Sampling } from './contract.js'
 export { type DdimOptions, ddim } from './ddim.js'
 export { type DdpmOptions, type DdpmStep, ddpm } from './ddpm.js'
+export { deis } from './deis.js'
+export { dpmMultistep } from './dpm-multistep.js'
+export { type AdaptiveOptions, type AdaptiveStep, dpmAdaptive, dpmFast } from './dpm-solver.js'
+export { dpm2, dpm2Ancestral } from './dpm2.js'
+export { dpmpp2sAncestral } from './dpmpp-2s-ancestral.js'
+export { type DpmppOptions, dpmppMultistep } from './dpmpp-multistep.js'
+export { type DpmppSdeOptions, dpmppSde } from './dpmpp-sde.js'
+export { dpmppSinglestep, type SinglestepOptions } from './dpmpp-singlestep.js'
+export { type ChurnOptions, euler } from './euler.js'
+export { eulerAncestral } from './euler-ancestral.js'
+export { heun } from './heun.js'
+export { type LcmOptions, lcm } from './lcm.js'
+export { type LmsOptions, lms } from './lms.js'
 export {
   clipTo,
   denoiser,
@@ -10,11 +24,7 @@ export {
   type Network,
   predictor,
 } from './model.js'
-export {
-  isSamplerName,
-  type SampleOptions,
-  type SamplerName,
-  type SamplingModel,
-  sample,
-  samplers,
-} from './table.js'
+export type { MultistepOptions } from './multistep.js'
+export { type PlmsOptions, plms, type RungeKuttaStep } from './plms.js'
+export { isSamplerName, type SampleOptions, type SamplerName, type SamplingModel, sample, samplers } from './table.js'
+export { type UnipcOptions, unipc } from './unipc.js'

@@ -77,3 +77,8 @@ function quantile(sorted: Float32Array, ratio: number): number {
 export function withNoise(x: Float32Array, amount: number, noise: Float32Array): Float32Array {
   return combine(1, x, amount, noise)
 }
+
+/** dx / dsigma of the probability flow: the noise that x holds. */
+export function slope(x: Float32Array, x0: Float32Array, sigma: number): Float32Array {
+  return combine(1 / sigma, x, -1 / sigma, x0)
+}
