@@ -4,6 +4,10 @@ import type * as ort from 'onnxruntime-common'
 export interface OnnxRuntime {
   readonly InferenceSession: typeof ort.InferenceSession
   readonly Tensor: typeof ort.Tensor
-  /** Whether tensors that are handed in for outputs are filled; else results come in new memory only. */
-  readonly fillsOutputs: boolean
+  /** Providers that this build knows; their libraries may be missing all the same. */
+  readonly providers: readonly string[]
+  /** Whether it is the native build: it fills tensors that are handed in for outputs, WebAssembly does not. */
+  readonly native: boolean
+  /** Bytes of the largest buffer on the device where the host tells. */
+  readonly largestBuffer?: number
 }

@@ -3,22 +3,52 @@ import { lower } from '../compiler/lower.js'
 import type { Target } from '../compiler/target.js'
 import type { Program } from '../tensor/program.js'
 import type { ModelSpec } from './engine-calls.js'
+import { checkFootprint, type MemoryLimits } from './footprint.js'
+import type { HostTensors } from './host-tensor.js'
+import type { RemoteEngine } from './remote-engine.js'
 import { loadWeights, type WeightSource } from './weights.js'
 
-export interface CompileOptions {
-  readonly target: Target
-  readonly weights: WeightSource
-  /** Parameters that are fed in every run. */
-  readonly fed: ReadonlySet<string>
+/** An opened device, as everything that compiles for it needs it. */
+export interface DeviceHost {
+  readonly name: string
+  readonly engine: RemoteEngine
+  readonly target: Omit<Target, 'training'>
   readonly filesOnDisk: boolean
+  /** Where the device tells them. */
+  limits?: MemoryLimits
 }
 
-/** A program as the model of a session. */
+export interface CompileOptions {
+  readonly training: boolean
+  readonly weights: WeightSource
+  /** Parameters that are fed in every run. */
+  readonly fed?: ReadonlySet<string>
+}
+
+export interface CompiledModel {
+  readonly model: Omit<ModelSpec, 'state'>
+  /** Throws a LatentkitError for inputs with which the program would not fit on the device. */
+  readonly checkSize: (inputs: HostTensors) => void
+}
+
+/**
+ * A program as the model of a session.
+ *
+ * @throws LatentkitError where a weight is missing or the program does not fit on the device.
+ */
 export async function compileModel(
+  host: DeviceHost,
   program: Program,
-  { target, weights, fed, filesOnDisk }: CompileOptions,
-): Promise<Omit<ModelSpec, 'state'>> {
-  const loaded = await loadWeights(program, weights, { except: fed, filesOnDisk })
-  const { bytes } = emitProgram(lower(loaded.program, target), { weights: name => loaded.bytes.get(name) })
-  return { bytes, externalData: loaded.externalData, folder: loaded.folder, training: target.training }
+  { training, weights, fed = new Set() }: CompileOptions,
+): Promise<CompiledModel> {
+  const { name, limits, filesOnDisk } = host
+  const loaded = await loadWeights(program, weights, { fed, filesOnDisk })
+  const lowered = lower(loaded.program, { ...host.target, training })
+  const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
+  if (limits) checkFootprint(name, lowered, limits)
+  const checkSize = (inputs: HostTensors) => {
+    if (limits && open !== undefined) checkFootprint(name, lowered, limits, inputs[open]!.shape[0])
+  }
+  const { bytes } = emitProgram(lowered, { weights: parameter => loaded.bytes.get(parameter) })
+  return { model: { bytes, externalData: loaded.externalData, folder: loaded.folder, training }, checkSize }
 }

@@ -1,10 +1,12 @@
 import { processor } from '#platform'
 import type { Target } from '../compiler/target.js'
+import { LatentkitError } from '../platform/errors.js'
 import type { Program } from '../tensor/program.js'
-import { compileModel } from './compile.js'
+import { compileModel, type DeviceHost } from './compile.js'
+import { checkNumbers, largestBuffer, timeProducts, WrongNumbersError } from './device-check.js'
 import { type Executable, makeExecutable } from './executable.js'
 import { RemoteEngine } from './remote-engine.js'
-import { type StartingParameter, type StateOptions, type TrainingHost, TrainingState } from './training.js'
+import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
 import type { WeightSource } from './weights.js'
 
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
@@ -13,41 +15,47 @@ export type DeviceName = 'cpu' | 'wasm' | 'webgpu' | 'cuda' | 'directml' | 'core
 export interface DeviceOptions {
   /** Threads of an execution on the processor; all by default. */
   readonly threads?: number
+  /** Bytes that programs may take on a graphics card; by default the machine's whole memory, where that is known. */
+  readonly memory?: number
 }
 
 /** A worker thread with the sessions and training states in it. */
 export class Device implements AsyncDisposable {
   readonly name: DeviceName
-  readonly #host: TrainingHost
+  readonly #host: DeviceHost
 
-  private constructor(name: DeviceName, host: TrainingHost) {
+  private constructor(name: DeviceName, host: DeviceHost) {
     this.name = name
     this.#host = host
   }
 
-  static async open(name: DeviceName, { threads = processor().threads }: DeviceOptions): Promise<Device> {
+  static async open(name: DeviceName, options: DeviceOptions): Promise<Device> {
+    const { threads = processor().threads, memory = processor().memory || Number.POSITIVE_INFINITY } = options
     const engine = new RemoteEngine()
-    const kind: Target['device'] = name === 'webgpu' || name === 'wasm' ? name : 'cpu'
-    await engine.call('open', [name, threads])
-    return new Device(name, { engine, target: { device: kind, contrib: true }, filesOnDisk: name !== 'wasm' })
+    try {
+      const { native, largestBuffer: buffer } = await engine.call('open', [name, threads])
+      const kind: Target['device'] = name === 'webgpu' ? name : native ? 'cpu' : 'wasm'
+      const host: DeviceHost = { name, engine, target: { device: kind, contrib: true }, filesOnDisk: native }
+      const device = new Device(name, host)
+      if (name !== 'cpu' && name !== 'wasm') await checkNumbers(device)
+      if (name === 'webgpu') host.limits = { buffer: buffer ?? (await largestBuffer(device)), total: memory }
+      return device
+    } catch (error) {
+      await engine.terminate()
+      throw error instanceof WrongNumbersError ? error : absent(name, error)
+    }
   }
 
   /**
    * Compiles a program for inference, with its weights as part of it.
    *
+   * @throws LatentkitError where a weight is missing or the program is too large for the device.
    * @example
    * const run = await device.compile(program, { weights: file.tensors })
    * const { output } = await run({ x: hostTensor(numbers, [1, 4, 16, 16]) })
    */
   async compile(program: Program, { weights = new Map() }: { weights?: WeightSource } = {}): Promise<Executable> {
-    const { engine, target, filesOnDisk } = this.#host
-    const model = await compileModel(program, {
-      target: { ...target, training: false },
-      weights,
-      fed: new Set(),
-      filesOnDisk,
-    })
-    return makeExecutable(engine, program, model)
+    return makeExecutable(this.#host, program, await compileModel(this.#host, program, { training: false, weights }))
   }
 
   /** Puts parameters into a training state. */
@@ -66,12 +74,49 @@ export class Device implements AsyncDisposable {
   }
 }
 
+/** What must be there for a device to open. */
+const needs: Readonly<Record<DeviceName, string>> = {
+  cpu: 'onnxruntime-node has binaries for Linux (glibc), Windows, and macOS on Apple silicon; elsewhere use the device "wasm"',
+  wasm: 'It needs WebAssembly with vector instructions: a browser of 2023 or later, or Node 20',
+  webgpu:
+    'It needs a graphics card with a driver for Vulkan (Linux x64; the package libvulkan1 as well), Direct3D 12 (Windows) or Metal (macOS); in a browser, WebGPU switched on. Else use the device "cpu"',
+  cuda: 'It needs Linux x64 with an NVIDIA driver, CUDA 12 and cuDNN 9, and onnxruntime-node\'s CUDA files: npm rebuild onnxruntime-node --ignore-scripts=false --onnxruntime-node-install=cuda12. Else use the device "webgpu" or "cpu"',
+  directml: 'It needs Windows and a graphics card for Direct3D 12; elsewhere use the device "webgpu" or "cpu"',
+  coreml: 'It needs macOS; elsewhere use the device "webgpu" or "cpu"',
+}
+
+const absent = (name: DeviceName, cause: unknown): LatentkitError =>
+  new LatentkitError(
+    `Cannot open the device ${name}: ${cause instanceof Error ? cause.message.trim() : cause}. ${needs[name]}`,
+    { cause },
+  )
+
 /**
- * Opens a device; dispose of it when done.
+ * Opens a device; dispose of it when done. `auto` opens the fastest that is there.
  *
+ * @throws LatentkitError where the device is absent (it says what to install) or computes wrong numbers.
  * @example
  * await using device = await openDevice('cpu', { threads: 2 })
  */
 export async function openDevice(name: DeviceName | 'auto', options: DeviceOptions = {}): Promise<Device> {
-  return Device.open(name === 'auto' ? 'cpu' : name, options)
+  if (name !== 'auto' && !Object.hasOwn(needs, name)) {
+    throw new RangeError(`There is no device "${name}": choose auto or one of ${Object.keys(needs).join(', ')}`)
+  }
+  return name === 'auto' ? fastestDevice(options) : Device.open(name, options)
+}
+
+/** The first device, from the most likely on, that multiplies matrices faster than the processor does. */
+async function fastestDevice(options: DeviceOptions): Promise<Device> {
+  const cpu = await Device.open('cpu', options)
+  const time = await timeProducts(cpu)
+  for (const name of ['cuda', 'directml', 'webgpu'] as const) {
+    // Software renderers, such as Mesa's and SwiftShader, open as well as a card does.
+    const device = await Device.open(name, options).catch(() => undefined)
+    if (device !== undefined && (await timeProducts(device)) < time) {
+      await cpu.dispose()
+      return device
+    }
+    await device?.dispose()
+  }
+  return cpu
 }

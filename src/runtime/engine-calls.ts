@@ -27,9 +27,17 @@ export interface StateSpec {
   readonly kernel: Uint8Array<ArrayBuffer>
 }
 
+/** What the worker knows of the device that it opened. */
+export interface OpenedDevice {
+  /** Whether it is onnxruntime's native build, not WebAssembly. */
+  readonly native: boolean
+  /** Bytes of the largest buffer where the host tells. */
+  readonly largestBuffer?: number
+}
+
 /** What the caller's thread asks of the worker. */
 export interface EngineCalls {
-  open(device: string, threads: number): Promise<void>
+  open(device: string, threads: number): Promise<OpenedDevice>
   /** Releases everything. */
   close(): Promise<void>
   createSession(model: ModelSpec): Promise<number>

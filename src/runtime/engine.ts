@@ -1,7 +1,7 @@
 import type { InferenceSession, OnnxValue, Tensor, TypedTensor } from 'onnxruntime-common'
 import { collectGarbage, loadOnnxRuntime } from '#platform'
 import type { OnnxRuntime } from '../platform/onnxruntime.js'
-import type { EngineCalls, ModelSpec, StateSpec } from './engine-calls.js'
+import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
 import { FlatState } from './flat-state.js'
 import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
 import { executionProviders, sessionOptions } from './session-options.js'
@@ -29,10 +29,19 @@ export class Engine implements EngineCalls {
   readonly #sessions = new Map<number, Session>()
   readonly #states = new Map<number, FlatState>()
 
-  async open(device: string, threads: number): Promise<void> {
-    this.#runtime = await loadOnnxRuntime(device, threads)
+  async open(device: string, threads: number): Promise<OpenedDevice> {
+    const runtime = await loadOnnxRuntime(device, threads)
+    const [provider] = executionProviders(device)
+    if (!runtime.providers.includes(provider!)) {
+      throw new Error(
+        `onnxruntime is built without ${provider} for this system; it has ${runtime.providers.join(', ')}`,
+      )
+    }
+    this.#runtime = runtime
     this.#device = device
     this.#threads = threads
+    const { native, largestBuffer } = runtime
+    return { native, ...(largestBuffer !== undefined && { largestBuffer }) }
   }
 
   async close(): Promise<void> {
@@ -76,10 +85,10 @@ export class Engine implements EngineCalls {
       { ...this.#tensors(inputs), ...one.fed },
       {
         ...Object.fromEntries(one.session.outputNames.map(name => [name, null])),
-        ...(this.#ort.fillsOutputs && gradients),
+        ...(this.#ort.native && gradients),
       },
     )
-    if (!this.#ort.fillsOutputs) {
+    if (!this.#ort.native) {
       for (const [name, { data }] of Object.entries(gradients))
         (data as Float32Array).set(results[name]!.data as Float32Array)
     }

@@ -1,7 +1,7 @@
 import type { Program } from '../tensor/program.js'
+import type { CompiledModel, DeviceHost } from './compile.js'
 import type { ModelSpec } from './engine-calls.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
-import type { RemoteEngine } from './remote-engine.js'
 
 export interface RunOptions {
   /** Aborted before the execution has begun, the run is rejected with the signal's reason. */
@@ -22,10 +22,16 @@ export interface Executable extends AsyncDisposable {
 }
 
 /** Makes a session in the worker and hands it out as a function. */
-export async function makeExecutable(engine: RemoteEngine, program: Program, model: ModelSpec): Promise<Executable> {
-  const session = await engine.call('createSession', [model])
+export async function makeExecutable(
+  { engine }: DeviceHost,
+  program: Program,
+  { model, checkSize }: CompiledModel,
+  state?: ModelSpec['state'],
+): Promise<Executable> {
+  const session = await engine.call('createSession', [{ ...model, ...(state && { state }) }])
   const run = async (inputs: HostTensors, { signal }: RunOptions = {}) => {
     checkInputs(inputs, program.inputs)
+    checkSize(inputs)
     return engine.call('run', [session, copied(inputs)], signal)
   }
   const dispose = () => engine.callUnlessDead('releaseSession', [session])

@@ -10,7 +10,7 @@ export function sessionOptions(threads: number, { training, folder }: ModelSpec)
     graphOptimizationLevel: 'all',
     // Planned memory is one block that lives through the run; without the plan, training peaks at half.
     enableMemPattern: !training,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4,
     extra: {
       session: {
         intra_op: { allow_spinning: '0' },

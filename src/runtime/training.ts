@@ -1,13 +1,11 @@
 import { gradients } from '../autodiff/gradients.js'
-import type { Target } from '../compiler/target.js'
 import type { Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
-import { compileModel } from './compile.js'
+import { type CompiledModel, compileModel, type DeviceHost } from './compile.js'
 import { compileElementwise } from './elementwise.js'
 import { copied, type Executable, makeExecutable, type RunOptions } from './executable.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
 import { type Averaging, averageArray, type Optimiser, updateProgram } from './optimiser.js'
-import type { RemoteEngine } from './remote-engine.js'
 import type { WeightSource } from './weights.js'
 
 /** A parameter with the numbers it starts from. */
@@ -48,23 +46,16 @@ export interface TrainingStep extends AsyncDisposable {
   dispose(): Promise<void>
 }
 
-/** Where the engine is and what it can do; what a state needs to compile programs of its own. */
-export interface TrainingHost {
-  readonly engine: RemoteEngine
-  readonly target: Omit<Target, 'training'>
-  readonly filesOnDisk: boolean
-}
-
 /** Parameters being trained, their gradients, moments and averages: flat buffers in the worker, updated in place. */
 export class TrainingState implements AsyncDisposable {
   /** Updates so far. */
   updates = 0
-  readonly #host: TrainingHost
+  readonly #host: DeviceHost
   readonly #id: number
   readonly #names: ReadonlySet<string>
   readonly #options: StateOptions
 
-  private constructor(host: TrainingHost, id: number, names: readonly string[], options: StateOptions) {
+  private constructor(host: DeviceHost, id: number, names: readonly string[], options: StateOptions) {
     this.#host = host
     this.#id = id
     this.#names = new Set(names)
@@ -72,7 +63,7 @@ export class TrainingState implements AsyncDisposable {
   }
 
   static async create(
-    host: TrainingHost,
+    host: DeviceHost,
     parameters: readonly StartingParameter[],
     options: StateOptions,
   ): Promise<TrainingState> {
@@ -110,7 +101,9 @@ export class TrainingState implements AsyncDisposable {
     const trained = this.#held(program)
     const whole = gradients(program, trained)
     const { engine } = this.#host
-    const step = await this.#compile(whole, true, 'parameter', trained, options.frozen)
+    const { model } = await this.#model(whole, true, options.frozen)
+    const state = { id: this.#id, feed: 'parameter', parameters: trained, gradients: trained }
+    const step = await engine.call('createSession', [{ ...model, state }])
     const dispose = () => engine.callUnlessDead('releaseSession', [step])
     return {
       program,
@@ -128,7 +121,8 @@ export class TrainingState implements AsyncDisposable {
     program: Program,
     { use = 'parameter', frozen }: { use?: 'parameter' | 'ema'; frozen?: WeightSource } = {},
   ): Promise<Executable> {
-    return makeExecutable(this.#host.engine, program, await this.#model(program, false, use, [], frozen))
+    const state = { id: this.#id, feed: use, parameters: this.#held(program), gradients: [] }
+    return makeExecutable(this.#host, program, await this.#model(program, false, frozen), state)
   }
 
   /**
@@ -188,19 +182,7 @@ export class TrainingState implements AsyncDisposable {
     return program.parameters.map(({ name }) => name).filter(name => this.#names.has(name))
   }
 
-  async #compile(program: Program, training: boolean, feed: string, trained: string[], frozen?: WeightSource) {
-    return this.#host.engine.call('createSession', [await this.#model(program, training, feed, trained, frozen)])
-  }
-
-  async #model(program: Program, training: boolean, feed: string, trained: string[], frozen: WeightSource = new Map()) {
-    const { target, filesOnDisk } = this.#host
-    const parameters = this.#held(program)
-    const model = await compileModel(program, {
-      target: { ...target, training },
-      weights: frozen,
-      fed: new Set(parameters),
-      filesOnDisk,
-    })
-    return { ...model, state: { id: this.#id, feed, parameters, gradients: trained } }
+  #model(program: Program, training: boolean, weights: WeightSource = new Map()): Promise<CompiledModel> {
+    return compileModel(this.#host, program, { training, weights, fed: new Set(this.#held(program)) })
   }
 }

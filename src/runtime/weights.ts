@@ -37,7 +37,7 @@ export interface LoadedWeights {
 }
 
 /**
- * Finds the weights of a program's parameters; those in `except` are fed instead. `filesOnDisk` says whether the device
+ * Finds the weights of a program's parameters; those in `fed` need none. `filesOnDisk` says whether the device
  * can read files by itself.
  *
  * @throws LatentkitError where one is missing, RangeError where its shape differs.
@@ -45,7 +45,7 @@ export interface LoadedWeights {
 export async function loadWeights(
   program: Program,
   weights: WeightSource,
-  options: { except?: ReadonlySet<string>; filesOnDisk: boolean },
+  options: { fed: ReadonlySet<string>; filesOnDisk: boolean },
 ): Promise<LoadedWeights> {
   const bytes = new Map<string, TensorBytes>()
   const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
@@ -53,7 +53,7 @@ export async function loadWeights(
   const halves = new Set<string>()
   for (const wanted of program.parameters) {
     const { name } = wanted
-    if (options.except?.has(name)) continue
+    if (options.fed.has(name)) continue
     const weight = checked(wanted, weights.get(name))
     const half = weight.dtype === 'F16' || weight.dtype === 'f16'
     if (half && wanted.dtype === 'f32') halves.add(name)
