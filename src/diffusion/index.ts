@@ -23,4 +23,14 @@ export {
   vpSigmas,
 } from './sigmas.js'
 export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'
-export { clean, compvisSteps, diffusersSteps, everyStep, type Step, type TimedLevel, timedLevel } from './steps.js'
+export {
+  clean,
+  compvisSteps,
+  diffusersSteps,
+  everyStep,
+  type RungeKuttaStep,
+  rungeKuttaSteps,
+  type Step,
+  type TimedLevel,
+  timedLevel,
+} from './steps.js'

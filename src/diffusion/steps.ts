@@ -1,3 +1,4 @@
+import { callList } from './diffusers/calls.js'
 import type { SchedulerConfig, SchedulerName } from './diffusers/config.js'
 import type { SchedulePlan } from './diffusers/plan.js'
 import { type Level, vpLevel } from './parameterization.js'
@@ -50,6 +51,32 @@ export function diffusersSteps(name: SchedulerName, config: SchedulerConfig, pla
   return timesteps.map((t, i) => {
     const next = down ? t - stride : (timesteps[i + 1] ?? -1)
     return { from: timedLevel(alphasCumprod, t), to: next < 0 ? last : vpLevel(alphasCumprod[next]!) }
+  })
+}
+
+/** A step of four calls (Liu et al. 2022, eq. 13), with the levels that its calls go to and are made at. */
+export interface RungeKuttaStep {
+  readonly from: TimedLevel
+  readonly afterFirst: Level
+  readonly middle: TimedLevel
+  readonly afterThird: Level
+  readonly end: TimedLevel
+}
+
+/** The three first steps of a PNDM scheduler that does not skip them. Source: scheduling_pndm.py, step_prk. */
+export function rungeKuttaSteps(config: SchedulerConfig, plan: SchedulePlan): RungeKuttaStep[] {
+  const { timesteps } = callList('PNDMScheduler', { ...config, skip_prk_steps: false }, plan)
+  const half = Math.floor(Math.floor(config.num_train_timesteps / plan.timesteps.length) / 2)
+  const level = (t: number) => timedLevel(plan.alphasCumprod, t)
+  return [0, 4, 8].map(i => {
+    const [from, middle, , end] = timesteps.slice(i, i + 4) as [number, number, number, number]
+    return {
+      from: level(from),
+      afterFirst: level(from - half),
+      middle: level(middle),
+      afterThird: level(middle - half),
+      end: level(end),
+    }
   })
 }
 

@@ -11,6 +11,8 @@ export interface ChurnOptions {
   /** Factor of the noise added. */
   readonly noiseScale?: number | undefined
   readonly noise?: Noise | undefined
+  /** Whether noise is drawn for levels without churn too, as k-diffusion does: who wants its pictures by seed needs it. */
+  readonly drawAlways?: boolean | undefined
 }
 
 /** Raises x to the churned level: the batch and level at which the step starts. */
@@ -18,13 +20,13 @@ export function churned(
   x: Float32Array,
   sigma: number,
   steps: number,
-  { churn = 0, churnFrom = 0, churnTo = Infinity, noiseScale = 1, noise }: ChurnOptions,
+  { churn = 0, churnFrom = 0, churnTo = Infinity, noiseScale = 1, noise, drawAlways }: ChurnOptions,
 ): { x: Float32Array; sigma: number } {
-  if (churn === 0) return { x, sigma }
+  const outside = sigma < churnFrom || sigma > churnTo
+  if (churn === 0 || (outside && !drawAlways)) return { x, sigma }
   if (!noise) throw new TypeError(`A churn of ${churn} needs a source of noise`)
-  // As k-diffusion does, noise is drawn in every step, also where it is not used.
   const drawn = noise()
-  if (sigma < churnFrom || sigma > churnTo) return { x, sigma }
+  if (outside) return { x, sigma }
   const raised = sigma * (Math.min(churn / steps, Math.SQRT2 - 1) + 1)
   return { x: withNoise(x, Math.sqrt(raised ** 2 - sigma ** 2) * noiseScale, drawn), sigma: raised }
 }

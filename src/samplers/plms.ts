@@ -1,14 +1,12 @@
-import { combine, type Level, type Parameterization, type Step, type TimedLevel } from '../diffusion/index.js'
+import {
+  combine,
+  type Level,
+  type Parameterization,
+  type RungeKuttaStep,
+  type Step,
+  type TimedLevel,
+} from '../diffusion/index.js'
 import type { Predict, Prediction, Sampling } from './contract.js'
-
-/** A first step of four calls (Liu et al. 2022, eq. 13), with the levels that its calls go to and are made at. */
-export interface RungeKuttaStep {
-  readonly from: TimedLevel
-  readonly afterFirst: Level
-  readonly middle: TimedLevel
-  readonly afterThird: Level
-  readonly end: TimedLevel
-}
 
 export interface PlmsOptions {
   /** What is averaged over the steps: the noise, or v in its place. */

@@ -1,5 +1,5 @@
 import { compvisSteps, cumulativeAlphas, ddimTimesteps, everyStep, makeBetas } from '../../../../diffusion/index.js'
-import { clipTo, ddim, ddpm, predictor } from '../../../../samplers/index.js'
+import { clipTo, ddim, ddpm, plms, predictor } from '../../../../samplers/index.js'
 import type { Case } from '../../case.js'
 import type { Answer, FileAnswer, Kind } from '../../kind.js'
 import { readBetaSchedule } from '../schedules.js'
@@ -35,16 +35,19 @@ function trajectory(run: Experiment, x: readonly Float32Array[], name: string, v
   ])
 }
 
-const ddimSampler: Kind = {
+const ddimAndPlms: Kind = {
   kind: 'samplers',
-  recognises: ({ objects }) => objects.includes('DDIMSampler'),
+  recognises: ({ objects }) => /DDIMSampler|PLMSSampler/.test(objects),
   async run(testCase) {
     const { run, predict, alphasCumprod, trainTimesteps } = await setUp(testCase)
     const timesteps = ddimTimesteps('uniform', Number(testCase.config.S), trainTimesteps)
+    const steps = compvisSteps(alphasCumprod, timesteps)
     const x: Float32Array[] = []
     const x0: Float32Array[] = []
-    const options = { eta: Number(testCase.config.eta ?? 0), noise: run.noise }
-    for await (const step of ddim(predict, run.start, compvisSteps(alphasCumprod, timesteps), options)) {
+    const sampling = testCase.objects.includes('PLMSSampler')
+      ? plms(predict, run.start, steps)
+      : ddim(predict, run.start, steps, { eta: Number(testCase.config.eta ?? 0), noise: run.noise })
+    for await (const step of sampling) {
       x.push(step.x)
       x0.push(step.x0)
     }
@@ -67,4 +70,4 @@ const ddpmSampler: Kind = {
   },
 }
 
-export const compvisSamplers: readonly Kind[] = [ddimSampler, ddpmSampler]
+export const compvisSamplers: readonly Kind[] = [ddimAndPlms, ddpmSampler]

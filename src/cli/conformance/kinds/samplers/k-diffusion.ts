@@ -68,6 +68,7 @@ const churn = (noise: Noise, given: Arguments) => ({
   churnFrom: given.s_tmin,
   churnTo: given.s_tmax,
   noiseScale: given.s_noise,
+  drawAlways: true,
 })
 const ancestral = (noise: Noise, given: Arguments) => ({ noise, eta: given.eta, noiseScale: given.s_noise })
 const sde = (noise: Noise, given: Arguments) => ({ ...ancestral(noise, given), eta: given.eta ?? 1 })

@@ -1,0 +1,268 @@
+import {
+  combine,
+  diffusersSteps,
+  parameterizationOf,
+  rungeKuttaSteps,
+  type SchedulePlan,
+  type SchedulerConfig,
+  type SchedulerName,
+  type Step,
+  timedLevel,
+} from '../diffusion/index.js'
+import { LatentkitError } from '../platform/errors.js'
+import type { Denoise, Noise, Predict, Sampling } from './contract.js'
+import { ddim } from './ddim.js'
+import { ddpm } from './ddpm.js'
+import { deis } from './deis.js'
+import { dpmMultistep } from './dpm-multistep.js'
+import { dpm2, dpm2Ancestral } from './dpm2.js'
+import { dpmppMultistep } from './dpmpp-multistep.js'
+import { dpmppSinglestep } from './dpmpp-singlestep.js'
+import { euler } from './euler.js'
+import { eulerAncestral } from './euler-ancestral.js'
+import { heun } from './heun.js'
+import { lcm } from './lcm.js'
+import { lms } from './lms.js'
+import { clipTo, denoiser, dynamicThreshold, levelOfSigma, type Network, predictor, scale } from './model.js'
+import type { MultistepOptions } from './multistep.js'
+import { plms } from './plms.js'
+import { edmDenoiser, flowPredictor } from './preconditioning.js'
+import { unipc } from './unipc.js'
+
+/** A diffusers scheduler as it stands after `set_timesteps`, and what it samples with. */
+export interface DiffusersSetting {
+  readonly scheduler: SchedulerName
+  readonly config: SchedulerConfig
+  readonly plan: SchedulePlan
+  readonly network: Network
+  readonly noise: Noise
+  /** Images in the batch, each of which dynamic thresholding treats by itself. */
+  readonly images: number
+  /** Keyword arguments of the scheduler's `step`. */
+  readonly step?: DiffusersStepOptions | undefined
+  /** Sees every question to the model, in the sampler's own coordinates. */
+  readonly watch?: { predict(predict: Predict): Predict; denoise(denoise: Denoise): Denoise } | undefined
+}
+
+export interface DiffusersStepOptions {
+  readonly eta?: number | undefined
+  readonly s_churn?: number | undefined
+  readonly s_tmin?: number | undefined
+  readonly s_tmax?: number | undefined
+  readonly s_noise?: number | undefined
+  readonly order?: number | undefined
+}
+
+/**
+ * Samples as the diffusers scheduler would, from x = unit normals times `plan.initNoiseSigma`, in its own coordinates.
+ *
+ * Throws LatentkitError for a configuration that no sampler here stands for.
+ */
+export function diffusersSampling(setting: DiffusersSetting, x: Float32Array): Sampling {
+  const { scheduler, config, plan, noise, step = {} } = setting
+  switch (scheduler) {
+    case 'DDIMScheduler':
+      return ddim(predictOf(setting), x, stepsOf(setting), { eta: step.eta, noise })
+    case 'DDPMScheduler':
+      return ddpm(predictOf(setting), x, stepsOf(setting), { noise, variance: ddpmVariance(config) })
+    case 'LCMScheduler':
+      return lcm(predictOf(setting), x, stepsOf(setting), { noise, timestepScaling: config.timestep_scaling })
+    case 'PNDMScheduler':
+      return pndm(setting, x)
+    case 'FlowMatchEulerDiscreteScheduler':
+      return flow(setting, x)
+    case 'EulerDiscreteScheduler':
+    case 'EDMEulerScheduler':
+      return step.s_churn ? lateChurn(setting, x, step.s_churn) : euler(denoiseOf(setting), x, plan.sigmas!)
+    case 'EulerAncestralDiscreteScheduler':
+      return drawingLast(eulerAncestral(denoiseOf(setting), x, plan.sigmas!, { noise }), noise)
+    case 'HeunDiscreteScheduler':
+      return heun(denoiseOf(setting), x, plan.sigmas!)
+    case 'LMSDiscreteScheduler':
+      return lms(denoiseOf(setting), x, plan.sigmas!, { order: step.order })
+    case 'KDPM2DiscreteScheduler':
+      return dpm2(denoiseOf(setting), x, plan.sigmas!)
+    case 'KDPM2AncestralDiscreteScheduler':
+      return dpm2Ancestral(denoiseOf(setting), x, plan.sigmas!, { noise })
+    case 'EDMDPMSolverMultistepScheduler':
+      return solver(setting, denoiseOf(setting), x)
+    case 'DPMSolverMultistepScheduler':
+    case 'DPMSolverSinglestepScheduler':
+    case 'UniPCMultistepScheduler':
+    case 'DEISMultistepScheduler':
+      return inUnitVariance(setting, x)
+  }
+}
+
+function stepsOf({ scheduler, config, plan }: DiffusersSetting): Step[] {
+  return diffusersSteps(scheduler, config, plan)
+}
+
+function limitOf({ config, images }: DiffusersSetting) {
+  const { thresholding, clip_sample } = config
+  if (thresholding) return dynamicThreshold(config.dynamic_thresholding_ratio, config.sample_max_value, images)
+  return clip_sample ? clipTo(config.clip_sample_range) : undefined
+}
+
+function watched(predict: Predict, { watch }: DiffusersSetting): Predict {
+  return watch ? watch.predict(predict) : predict
+}
+
+function predictOf(setting: DiffusersSetting): Predict {
+  const parameterization = parameterizationOf(setting.config)
+  return watched(predictor(setting.network, { parameterization, limit: limitOf(setting) }), setting)
+}
+
+function denoiseOf(setting: DiffusersSetting): Denoise {
+  const { scheduler, config, network, plan, watch } = setting
+  const limit = limitOf(setting)
+  const denoise = scheduler.startsWith('EDM')
+    ? edmDenoiser(network, {
+        sigmaData: config.sigma_data,
+        sign: config.prediction_type === 'v_prediction' ? -1 : 1,
+        limit,
+      })
+    : denoiser(network, plan.timestepOf, { parameterization: parameterizationOf(config), limit })
+  return watch ? watch.denoise(denoise) : denoise
+}
+
+function ddpmVariance({ variance_type }: SchedulerConfig): number {
+  if (variance_type === 'fixed_small' || variance_type === 'fixed_small_log') return 0
+  if (variance_type === 'fixed_large') return 1
+  throw new LatentkitError(
+    `Cannot sample with variance_type "${variance_type}": the network would have to predict it; fixed_small and fixed_large are built`,
+  )
+}
+
+/** diffusers draws noise for the last step too, where it is multiplied by 0; whoever draws on gets the same numbers. */
+async function* drawingLast(sampling: Sampling, noise: Noise): Sampling {
+  yield* sampling
+  noise()
+}
+
+function pndm(setting: DiffusersSetting, x: Float32Array): Sampling {
+  const { config, plan } = setting
+  const average = parameterizationOf(config)
+  if (average === 'x0') throw new LatentkitError('PNDM averages predictions of noise or v, not of the image')
+  const steps = stepsOf(setting)
+  if (!config.skip_prk_steps) {
+    return plms(predictOf(setting), x, steps.slice(3), { average, start: rungeKuttaSteps(config, plan) })
+  }
+  const second = plan.timesteps[1]
+  const stride = Math.floor(config.num_train_timesteps / plan.timesteps.length)
+  const again = second !== undefined && {
+    from: timedLevel(plan.alphasCumprod, second + stride),
+    to: timedLevel(plan.alphasCumprod, second),
+  }
+  return plms(predictOf(setting), x, steps, { average, ...(again && { again }) })
+}
+
+function flow(setting: DiffusersSetting, x: Float32Array): Sampling {
+  const { config, plan, network, noise } = setting
+  const levels = Array.from(plan.sigmas!, sigma => ({ alpha: 1 - sigma, sigma }))
+  const steps = plan.timesteps.map((t, i): Step => ({ from: { t, ...levels[i]! }, to: levels[i + 1]! }))
+  const predict = watched(flowPredictor(network), setting)
+  // Along a straight flow DDIM's step is Euler's.
+  return config.stochastic_sampling ? drawingLast(lcm(predict, x, steps, { noise }), noise) : ddim(predict, x, steps)
+}
+
+/** diffusers' Euler asks the network before it adds the churn's noise, and converts the answer after. */
+function lateChurn(setting: DiffusersSetting, start: Float32Array, churn: number): Sampling {
+  const { plan, step = {}, noise } = setting
+  const before = denoiseOf(setting)
+  const sigmas = plan.sigmas!
+  let current = start
+  let i = 0
+  const late: Denoise = async (raised, sigma) => {
+    const own = sigmas[i++]!
+    const x0 = await before(current, own)
+    return convertedLate(setting, x0, current, own, raised, sigma)
+  }
+  const options = { churn, churnFrom: step.s_tmin, churnTo: step.s_tmax, noiseScale: step.s_noise, noise }
+  return remembering(euler(late, start, sigmas, options), x => {
+    current = x
+  })
+}
+
+async function* remembering(sampling: Sampling, remember: (x: Float32Array) => void): Sampling {
+  for await (const step of sampling) {
+    remember(step.x)
+    yield step
+  }
+}
+
+/** The image that a prediction made for x at sigma means for the raised batch. */
+function convertedLate(
+  { scheduler, config }: DiffusersSetting,
+  x0: Float32Array,
+  x: Float32Array,
+  sigma: number,
+  raised: Float32Array,
+  raisedSigma: number,
+): Float32Array {
+  if (scheduler === 'EDMEulerScheduler') {
+    const data = config.sigma_data ** 2
+    const skip = data / (sigma ** 2 + data)
+    const skipRaised = data / (raisedSigma ** 2 + data)
+    const out = (raisedSigma / sigma) * Math.sqrt(skipRaised / skip)
+    return combine(1, combine(out, x0, -out * skip, x), skipRaised, raised)
+  }
+  switch (parameterizationOf(config)) {
+    case 'x0':
+      return x0
+    case 'v':
+      return combine(1, x0, 1 / (sigma ** 2 + 1), combine(1, raised, -1, x))
+    case 'epsilon':
+      return combine(1, raised, -raisedSigma / sigma, combine(1, x, -1, x0))
+  }
+}
+
+/** The solvers whose batches have unit variance: x times alpha of its level. */
+async function* inUnitVariance(setting: DiffusersSetting, x: Float32Array): Sampling {
+  const sigmas = setting.plan.sigmas!
+  const predict = predictOf(setting)
+  const denoise: Denoise = async (batch, sigma) => {
+    const level = levelOfSigma(sigma)
+    return (await predict(scale(batch, level.alpha), { t: setting.plan.timestepOf(sigma), ...level })).x0
+  }
+  let i = 0
+  for await (const step of solver(setting, denoise, scale(x, 1 / levelOfSigma(sigmas[0]!).alpha))) {
+    i++
+    yield { x: scale(step.x, levelOfSigma(sigmas[i]!).alpha), x0: step.x0 }
+  }
+}
+
+function solver({ scheduler, config, plan, noise }: DiffusersSetting, denoise: Denoise, x: Float32Array): Sampling {
+  const sigmas = plan.sigmas!
+  const { algorithm_type: algorithm } = config
+  const order = config.solver_order
+  const solverType = config.solver_type === 'heun' ? 'heun' : 'midpoint'
+  const few = plan.timesteps.length < 15
+  const multistep: MultistepOptions = {
+    order,
+    lowerOrderFinal: config.lower_order_final && few,
+    eulerAtFinal: config.euler_at_final,
+  }
+  if (scheduler === 'DEISMultistepScheduler') return deis(denoise, x, sigmas, multistep)
+  if (scheduler === 'UniPCMultistepScheduler') {
+    return unipc(denoise, x, sigmas, {
+      order,
+      lowerOrderFinal: config.lower_order_final,
+      variant: config.solver_type === 'bh1' ? 'bh1' : 'bh2',
+      data: config.predict_x0,
+      uncorrected: config.disable_corrector,
+    })
+  }
+  if (scheduler === 'DPMSolverSinglestepScheduler') {
+    if (algorithm !== 'dpmsolver++')
+      throw new LatentkitError(`Single steps of ${algorithm} are not built; use dpmsolver++`)
+    const lowerOrderFinal =
+      config.lower_order_final || config.final_sigmas_type === 'zero' || plan.timesteps.length % order !== 0
+    return dpmppSinglestep(denoise, x, sigmas, { order, solver: solverType, lowerOrderFinal })
+  }
+  const stochastic = algorithm.startsWith('sde')
+  const options = { ...multistep, solver: solverType, eta: stochastic ? 1 : 0, noise } as const
+  const sampling = algorithm.endsWith('++') || algorithm === 'deis' ? dpmppMultistep : dpmMultistep
+  const run = sampling(denoise, x, sigmas, options)
+  return stochastic && sigmas.at(-1) === 0 ? drawingLast(run, noise) : run
+}
