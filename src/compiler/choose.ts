@@ -3,6 +3,7 @@ import type { Lowering } from './lowering.js'
 import { attentionLowerings } from './lowerings/attention.js'
 import { convLowerings } from './lowerings/conv2d.js'
 import { groupNormLowerings } from './lowerings/group-norm.js'
+import { poolLowerings } from './lowerings/pool.js'
 import { resizeLowerings } from './lowerings/resize.js'
 import type { Target } from './target.js'
 
@@ -12,6 +13,7 @@ export const lowerings: readonly Lowering[] = [
   ...groupNormLowerings,
   ...attentionLowerings,
   ...resizeLowerings,
+  ...poolLowerings,
 ]
 
 /** The lowering for a node on a target; undefined leaves the operation as it is. */

@@ -1,24 +1,24 @@
-import { and, equal, mul } from './binary.js'
+import { greaterOrEqual, maximum, mul } from './binary.js'
 import { expandTo, reshape } from './reshape.js'
 import { type Shape, show, sizeOf } from './shape.js'
-import { pad } from './slice.js'
+import { pad, slice } from './slice.js'
 import { apply, type Operation, type Tensor, type Value } from './tensor.js'
-import { addAll, not } from './unary.js'
+import { addAll } from './unary.js'
 import { where } from './where.js'
 import {
   type Padding,
   type Pair,
   paddingWidths,
   pair,
-  tapOf,
   unpad,
   untap,
+  untapAlong,
   type Window,
   windowedSize,
   windowOf,
 } from './window.js'
 
-type PoolAttributes = Window & { readonly kernel: readonly [number, number] }
+export type PoolAttributes = Window & { readonly kernel: readonly [number, number] }
 
 /** Size of the window, its stride (the size by default) and padding ([top, left, bottom, right]), in pixels. */
 export interface PoolOptions {
@@ -76,20 +76,52 @@ const maxPoolOperation: Operation<PoolAttributes> = {
   infer: ([x], attributes) => ({ shape: poolShape('maxPool2d', x!, attributes), dtype: x!.dtype }),
   evaluate: ([x], attributes, shape) => foldWindows(x!, shape, attributes, seen => Math.max(...seen)),
   emit: (to, inputs, { attributes }) => to.node('MaxPool', inputs, onnxAttributes(attributes)),
-  gradient: (g, node) => {
-    const { inputs, attributes, shape } = node
-    const x = inputs[0]!
-    const padded = pad(x, paddingWidths(attributes), { value: x.dtype === 'f16' ? -65504 : -3.4e38 })
-    let free: Tensor | undefined
-    const parts = places(attributes.kernel).map(([i, j]) => {
-      const hit = equal(tapOf(padded, i, j, shape.slice(2), attributes), node as unknown as Tensor)
-      const owner = free ? and(hit, free) : hit
-      free = free ? and(free, not(hit)) : not(hit)
-      return untap(where(owner, g, 0), i, j, padded.shape, attributes)
-    })
-    return [unpad(addAll(parts), x.shape, attributes)]
+  gradient: (g, { inputs: [x], attributes }) => {
+    const { padded, rows } = maxima(x!, attributes)
+    const toRows = extremeGradient(g, rows, { axis: 2, size: padded.shape[2]!, step: attributes.stride[0] })
+    const columns = tapsAlong(padded, 3, attributes)
+    const toPadded = extremeGradient(toRows, columns, { axis: 3, size: padded.shape[3]!, step: attributes.stride[1] })
+    return [unpad(toPadded, x!.shape, attributes)]
   },
 }
+
+/** What each place of the kernel sees along one axis, at every place of the window. */
+function tapsAlong(x: Tensor, axis: 2 | 3, { kernel, stride }: PoolAttributes): Tensor[] {
+  const [taps, step] = [kernel[axis - 2]!, stride[axis - 2]!]
+  const count = Math.floor((x.shape[axis]! - taps) / step) + 1
+  return Array.from({ length: taps }, (_, tap) =>
+    slice(x, { axis, start: tap, end: tap + (count - 1) * step + 1, step }),
+  )
+}
+
+/** The padded image, and what the window's rows see of the largest elements of its columns. */
+function maxima(x: Tensor, attributes: PoolAttributes): { padded: Tensor; rows: Tensor[] } {
+  const padded = pad(x, paddingWidths(attributes), { value: x.dtype === 'f16' ? -65504 : -3.4e38 })
+  const columns = tapsAlong(padded, 3, attributes).reduce((a, b) => maximum(a, b))
+  return { padded, rows: tapsAlong(columns, 2, attributes) }
+}
+
+/** The gradient of the maximum of taps along an axis, at the places from which they were taken; of equal ones the first counts. */
+function extremeGradient(
+  g: Tensor,
+  taps: readonly Tensor[],
+  place: { axis: number; size: number; step: number },
+): Tensor {
+  const largest: Tensor[] = []
+  for (const tap of taps) largest.push(largest.length === 0 ? tap : maximum(largest.at(-1)!, tap))
+  const parts: Tensor[] = []
+  let rest = g
+  for (let i = taps.length - 1; i > 0; i--) {
+    const earlier = greaterOrEqual(largest[i - 1]!, taps[i]!)
+    parts.unshift(where(earlier, 0, rest))
+    rest = where(earlier, rest, 0)
+  }
+  return untapAlong([rest, ...parts], place)
+}
+
+/** Max pooling as maxima of slices, first along rows and then along columns, in whatever layout the image lies. */
+export const maxPoolBySlices = (x: Tensor, attributes: PoolAttributes): Tensor =>
+  maxima(x, attributes).rows.reduce((a, b) => maximum(a, b))
 
 /**
  * Largest element of each window over [batch, channels, height, width]; of equal ones the first owns the gradient. With

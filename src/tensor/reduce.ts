@@ -25,9 +25,50 @@ function reduction(
     infer: ([x], { axes }) => ({ shape: reduced(x!.shape, axes), dtype: x!.dtype }),
     evaluate: ([x], { axes }, shape) => foldAxes(x!, axes, shape, start, fold),
     reorder: ({ axes }, order) => ({ axes: axes.map(axis => order.indexOf(axis)).sort((a, b) => a - b) }),
-    emit: (to, [x], { attributes }) => to.node(onnx, [x!, to.ints(attributes.axes)], { keepdims: 1 }),
+    emit: (to, [x], { inputs, attributes, shape }) => {
+      // One run of neighbouring axes after the other, outermost first, as a tensor of two or three axes: the runtime's
+      // kernels are fast in that form and slow in others.
+      let name = x!
+      let size = inputs[0]!.shape
+      for (const [first, last] of runsOf(size, attributes.axes)) {
+        const parts = [size.slice(0, first), size.slice(first, last + 1), size.slice(last + 1)].map(sizeOf)
+        const [before, run, after] = parts as [number, number, number]
+        const reduceMiddle = (shape: Shape) => {
+          const rows = to.node('Reshape', [name, to.reshapeTo(shape)])
+          name = to.node(onnx, [rows, to.ints([shape.length - 2])], { keepdims: 1 })
+        }
+        if (before !== 1) reduceMiddle([before, run, after])
+        else {
+          const inner = rowsTogether(run, after)
+          if (inner > 1) reduceMiddle([run / inner, inner * after])
+          reduceMiddle([inner > 1 ? inner : run, after])
+        }
+        size = size.map((n, i) => (i >= first && i <= last ? 1 : n))
+      }
+      return to.node('Reshape', [name, to.reshapeTo(shape)])
+    },
     gradient,
   }
+}
+
+/** Elements of a row that the runtime's kernel can spread over its threads and vector registers. */
+const longRow = 16384
+
+/** Of many short rows, how many to take as one: the largest divisor of their number that keeps within a long row. */
+function rowsTogether(run: number, after: number): number {
+  for (let count = Math.floor(longRow / after); count > 1; count--) if (run % count === 0 && run > count) return count
+  return 1
+}
+
+/** The reduced axes as runs [first, last] of neighbours; kept axes of size 1 join them. */
+function runsOf(shape: Shape, axes: readonly number[]): [number, number][] {
+  const runs: [number, number][] = []
+  for (const axis of axes) {
+    const run = runs.at(-1)
+    if (run && shape.slice(run[1] + 1, axis).every(size => size === 1)) run[1] = axis
+    else runs.push([axis, axis])
+  }
+  return runs
 }
 
 function foldAxes(
@@ -71,7 +112,8 @@ export interface ReduceOptions {
 function reduce(op: Operation<ReduceAttributes>, x: Tensor, { axes, keep = false }: ReduceOptions): Tensor {
   const listed = axes === undefined ? x.shape.map((_, i) => i) : typeof axes === 'number' ? [axes] : axes
   const positive = listed.map(axis => axisOf(op.name, axis, x.shape.length)).sort((a, b) => a - b)
-  const out = positive.length === 0 ? x : apply(op, [x], { axes: positive })
+  const long = positive.filter(axis => x.shape[axis] !== 1)
+  const out = long.length === 0 ? x : apply(op, [x], { axes: long })
   return keep
     ? out
     : reshape(

@@ -1,6 +1,9 @@
-import { type Shape, show } from './shape.js'
-import { slice, unslice } from './slice.js'
+import { constant } from './constant.js'
+import { expandTo, reshape, unsqueeze } from './reshape.js'
+import { resized, type Shape, show } from './shape.js'
+import { concat, pad, slice, unslice } from './slice.js'
 import type { Tensor } from './tensor.js'
+import { addAll } from './unary.js'
 
 /** One number for both spatial axes, or [height, width]. */
 export type Pair = number | readonly [number, number]
@@ -71,6 +74,38 @@ export const tapOf = (padded: Tensor, i: number, j: number, size: readonly numbe
 export function untap(g: Tensor, i: number, j: number, shape: Shape, window: Window): Tensor {
   const [rows, columns] = taps(i, j, window)
   return unslice(unslice(g, [...shape.slice(0, 3), g.shape[3]!], rows), shape, columns)
+}
+
+/**
+ * The sum of what taps 0, 1, ... took along an axis of `size`, one place every `step`, back at their places. Places that
+ * are the same modulo `step` are summed first, at the size of a tap; interleaving them writes the full size once.
+ */
+export function untapAlong(
+  parts: readonly Tensor[],
+  { axis, size, step }: { axis: number; size: number; step: number },
+): Tensor {
+  const rank = parts[0]!.shape.length
+  const length = Math.ceil(size / step)
+  const phases = Array.from({ length: step }, (_, phase) => {
+    const shifted = parts
+      .filter((_, tap) => tap % step === phase)
+      .map((part, shift) => {
+        const after = length - shift - part.shape[axis]!
+        return pad(
+          part,
+          [...Array(rank).keys()].map((i): [number, number] => (i === axis ? [shift, after] : [0, 0])),
+        )
+      })
+    return shifted.length > 0
+      ? addAll(shifted)
+      : expandTo(constant(0, [], parts[0]!.dtype), resized(parts[0]!.shape, axis, length))
+  })
+  const apart = concat(
+    phases.map(phase => unsqueeze(phase, axis + 1)),
+    { axis: axis + 1 },
+  )
+  const together = reshape(apart, resized(phases[0]!.shape, axis, length * step))
+  return slice(together, { axis, end: size })
 }
 
 /** Widths for pad() that put a window's padding around an image. */

@@ -32,17 +32,24 @@ export function once<K extends object, V>(make: (key: K) => V): (key: K) => V {
   }
 }
 
+/** The matrix with its columns in reverse. */
+export const reversedColumns = (m: Matrix): Matrix =>
+  matrix(m.rows, m.columns, (r, c) => m.data[r * m.columns + m.columns - 1 - c]!)
+
 export const isIdentity = (m: Matrix): boolean =>
   m.rows === m.columns && m.data.every((x, i) => x === +(i % (m.columns + 1) === 0))
 
 /**
  * One axis of a convolution as a bilinear algorithm, y = output · ((kernel · w) ∘ (input · x)): the products of `points`
- * numbers in each of `tiles` tiles. Rows of `input` and columns of `output` are ordered [points, tiles].
+ * numbers in each of `tiles` tiles. Rows of `input` and columns of `output` are ordered [points, tiles]. A long axis is
+ * cut into `blocks`, each with its own `input`, which takes the pixels from `from[block]` on.
  */
 export interface BilinearAxis {
   readonly points: number
   readonly tiles: number
-  readonly input: Matrix
+  readonly blocks: number
+  readonly from: readonly number[]
+  readonly input: readonly Matrix[]
   readonly kernel: Matrix
   readonly output: Matrix
 }
@@ -57,15 +64,27 @@ export interface ConvAxis {
   readonly before: number
 }
 
+/** The axis of the convolution that is the input's gradient, at stride 1: the kernel reversed. */
+export const reversedAxis = (axis: ConvAxis): ConvAxis => ({
+  ...axis,
+  input: axis.output,
+  output: axis.input,
+  before: axis.dilation * (axis.taps - 1) - axis.before,
+})
+
 /** The definition itself: a product for each tap and output. */
 export const directAxis = ({ input, output, taps, stride, dilation, before }: ConvAxis): BilinearAxis => ({
   points: taps,
   tiles: output,
-  input: matrix(
-    taps * output,
-    input,
-    (row, x) => +(x === (row % output) * stride + Math.floor(row / output) * dilation - before),
-  ),
+  blocks: 1,
+  from: [0],
+  input: [
+    matrix(
+      taps * output,
+      input,
+      (row, x) => +(x === (row % output) * stride + Math.floor(row / output) * dilation - before),
+    ),
+  ],
   kernel: matrix(taps, taps, (a, b) => +(a === b)),
   output: matrix(output, taps * output, (y, column) => +(column % output === y)),
 })
@@ -123,22 +142,37 @@ const f4: Winograd = {
   ],
 }
 
+/** Pixels of a block: transforms grow with its square, copied pixels with its inverse. */
+const blockSize = 16
+/** Up to this size an axis is one block. */
+const wholeSize = 32
+
 /** Three taps at stride 1 by Winograd's algorithm, `outputs` results a tile. */
 export function winogradAxis(outputs: 2 | 4, { input, output, before }: ConvAxis): BilinearAxis {
   const { input: b, kernel: g, output: a } = outputs === 2 ? f2 : f4
   const points = b.length
-  const tiles = Math.ceil(output / outputs)
+  const cut = output > wholeSize && output % blockSize === 0 && input >= blockSize + 2
+  const blocks = cut ? output / blockSize : 1
+  const tiles = Math.ceil(output / blocks / outputs)
+  const seen = cut ? blockSize + 2 : input
+  const from = Array.from({ length: blocks }, (_, block) =>
+    Math.min(Math.max(block * blockSize - before, 0), input - seen),
+  )
   return {
     points,
     tiles,
-    input: matrix(
-      points * tiles,
-      input,
-      (row, x) => b[Math.floor(row / tiles)]![x + before - (row % tiles) * outputs] ?? 0,
+    blocks,
+    from,
+    input: from.map((first, block) =>
+      matrix(
+        points * tiles,
+        seen,
+        (row, x) => b[Math.floor(row / tiles)]![x + first + before - block * blockSize - (row % tiles) * outputs] ?? 0,
+      ),
     ),
     kernel: matrix(points, 3, (p, tap) => g[p]![tap]!),
     output: matrix(
-      output,
+      output / blocks,
       points * tiles,
       (y, column) => a[y - (column % tiles) * outputs]?.[Math.floor(column / tiles)] ?? 0,
     ),

@@ -5,8 +5,14 @@ import type { Shape } from '../../tensor/shape.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import type { Lowering } from '../lowering.js'
 import type { Target } from '../target.js'
-import { type BilinearAxis, type ConvAxis, directAxis, winogradAxis } from './bilinear-axis.js'
-import { type BilinearConv, bilinearForward, bilinearInputGradient, bilinearWeightGradient } from './bilinear-conv.js'
+import { type BilinearAxis, type ConvAxis, directAxis, reversedAxis, winogradAxis } from './bilinear-axis.js'
+import {
+  type BilinearConv,
+  bilinearForward,
+  bilinearInputGradient,
+  bilinearReversed,
+  bilinearWeightGradient,
+} from './bilinear-conv.js'
 
 /** The three operations of a convolution, seen alike: shapes of image, weight and result. */
 interface ConvShapes {
@@ -50,8 +56,13 @@ function algorithmFor(name: string, axes: readonly [ConvAxis, ConvAxis], make: (
 /** The operation by a bilinear algorithm for each axis. */
 function rewriteBy(node: Tensor, name: string, algorithm: (axis: ConvAxis) => BilinearAxis): Tensor {
   const shapes = shapesOf(node)
-  const conv = algorithmFor(name, axesOf(shapes), algorithm)
+  const axes = axesOf(shapes)
   const [a, b, bias] = node.inputs as [Tensor, Tensor, Tensor?]
+  if (node.op.name === 'conv2dInputGradient' && axes.every(axis => axis.stride === 1)) {
+    const [height, width] = axes.map(reversedAxis) as [ConvAxis, ConvAxis]
+    return bilinearReversed(a, b, algorithmFor(name, [height, width], algorithm))
+  }
+  const conv = algorithmFor(name, axes, algorithm)
   if (node.op.name === 'conv2dInputGradient') return bilinearInputGradient(a, b, conv)
   if (node.op.name === 'conv2dWeightGradient') {
     return bilinearWeightGradient(a, b, shapes.weight.slice(2) as [number, number], conv)

@@ -113,10 +113,12 @@ export function settleAxisOrder(roots: readonly Tensor[], target: Target): Tenso
     const linear = b.shape.length === 2 && a.shape.length > 2 && !transposeA
     const left = linear ? stored.get(a)!.order : undefined
     const order = left && keepsLast(left) ? left : natural(node.shape.length)
-    const x = order === left ? { t: inOrder(a, left), swapped: false } : swappable(a, target)
     const y = swappable(b, target)
+    const flattens = linear && transposeB !== y.swapped
+    const x =
+      order === left || flattens ? { t: inOrder(a, order), swapped: false } : swappable(a, target)
     const attributes = { transposeA: transposeA !== x.swapped, transposeB: transposeB !== y.swapped }
-    if (!linear || !attributes.transposeB) return { stored: apply(node.op, [x.t, y.t], attributes), order }
+    if (!flattens) return { stored: apply(node.op, [x.t, y.t], attributes), order }
     // As a product of two matrices it needs no operator of the runtime's own for the swapped operand.
     const product = apply(node.op, [flatten(x.t), y.t], attributes)
     return {

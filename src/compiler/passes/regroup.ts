@@ -37,5 +37,9 @@ export function regroup(from: Shape, to: Shape, order: readonly number[]): numbe
     settled.push(...run.result)
     at += run.source.length
   }
-  return [...to.flatMap((size, axis) => (size === 1 ? [axis] : [])), ...settled]
+  // An axis of size 1 stays beside the one before it, which it may have been split from.
+  to.forEach((size, axis) => {
+    if (size === 1) settled.splice(settled.indexOf(axis - 1) + 1, 0, axis)
+  })
+  return settled
 }
