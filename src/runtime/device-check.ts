@@ -65,9 +65,14 @@ export async function largestBuffer(device: Device): Promise<number> {
   return Number.POSITIVE_INFINITY
 }
 
+/** Whether a device multiplies matrices faster than another; a hopeless one is found out with small matrices. */
+export async function isFaster(device: Device, than: Device): Promise<boolean> {
+  const ratio = async (side: number) => (await timeProducts(device, side)) / (await timeProducts(than, side))
+  return (await ratio(256)) < 20 && (await ratio(1024)) < 1
+}
+
 /** Milliseconds of a chain of matrix products, after a first run. */
-export async function timeProducts(device: Device): Promise<number> {
-  const side = 1024
+async function timeProducts(device: Device, side: number): Promise<number> {
   const products = trace({ x: f32(side, side) }, (_, { x }) => {
     const squared = matmul(x, x)
     return sum(matmul(matmul(squared, x), squared))

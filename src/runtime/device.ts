@@ -3,7 +3,7 @@ import type { Target } from '../compiler/target.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Program } from '../tensor/program.js'
 import { compileModel, type DeviceHost } from './compile.js'
-import { checkNumbers, largestBuffer, timeProducts, WrongNumbersError } from './device-check.js'
+import { checkNumbers, isFaster, largestBuffer, WrongNumbersError } from './device-check.js'
 import { type Executable, makeExecutable } from './executable.js'
 import { RemoteEngine } from './remote-engine.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
@@ -85,11 +85,12 @@ const needs: Readonly<Record<DeviceName, string>> = {
   coreml: 'It needs macOS; elsewhere use the device "webgpu" or "cpu"',
 }
 
-const absent = (name: DeviceName, cause: unknown): LatentkitError =>
-  new LatentkitError(
-    `Cannot open the device ${name}: ${cause instanceof Error ? cause.message.trim() : cause}. ${needs[name]}`,
-    { cause },
-  )
+function absent(name: DeviceName, cause: unknown): LatentkitError {
+  const message = cause instanceof Error ? cause.message.trim() : String(cause)
+  // onnxruntime's own messages begin with its file and function.
+  const reason = message.replace(/^\/onnxruntime_src\/.*?( was false\. |\[ONNXRuntimeError\] : \d+ : \w+ : )/s, '')
+  return new LatentkitError(`Cannot open the device ${name}: ${reason}. ${needs[name]}`, { cause })
+}
 
 /**
  * Opens a device; dispose of it when done. `auto` opens the fastest that is there.
@@ -105,18 +106,16 @@ export async function openDevice(name: DeviceName | 'auto', options: DeviceOptio
   return name === 'auto' ? fastestDevice(options) : Device.open(name, options)
 }
 
-/** The first device, from the most likely on, that multiplies matrices faster than the processor does. */
+/** The first device, from the most likely on, that is faster than the processor. */
 async function fastestDevice(options: DeviceOptions): Promise<Device> {
   const cpu = await Device.open('cpu', options)
-  const time = await timeProducts(cpu)
   for (const name of ['cuda', 'directml', 'webgpu'] as const) {
-    // Software renderers, such as Mesa's and SwiftShader, open as well as a card does.
     const device = await Device.open(name, options).catch(() => undefined)
-    if (device !== undefined && (await timeProducts(device)) < time) {
-      await cpu.dispose()
-      return device
-    }
-    await device?.dispose()
+    if (device === undefined) continue
+    // Software renderers, such as Mesa's and SwiftShader, open as well as a card does.
+    const [better, other] = (await isFaster(device, cpu)) ? [device, cpu] : [cpu, device]
+    await other.dispose()
+    if (better === device) return device
   }
   return cpu
 }

@@ -1,30 +1,21 @@
 import { realPath } from '#platform'
 import type { TensorBytes } from '../compiler/onnx.js'
 import { LatentkitError } from '../platform/errors.js'
-import type { FileSource } from '../platform/types.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sameShape, show } from '../tensor/shape.js'
 import { apply, parameter, type Tensor } from '../tensor/tensor.js'
 import { cast } from '../tensor/unary.js'
 import { rewrite } from '../tensor/walk.js'
-import { type DType, type TensorData, toFloat32 } from '../weights/dtypes.js'
+import { type TensorData, toFloat32 } from '../weights/dtypes.js'
+import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
 import type { HostTensor } from './host-tensor.js'
 
-/** A tensor of a file, by its place: `SafetensorsFile.tensors` holds such. */
-export interface WeightInFile {
-  readonly dtype: DType
-  readonly shape: readonly number[]
-  readonly source: FileSource
-  readonly begin: number
-  readonly end: number
-}
+export type Weight = HostTensor | TensorData | StoredTensor
 
-export type Weight = HostTensor | TensorData | WeightInFile
-
-/** Where the values of parameters come from, by name: a Map, or the `tensors` of an opened .safetensors file. */
-export interface WeightSource {
-  get(name: string): Weight | undefined
-}
+/** Where the values of parameters come from: an opened file of weights, or a Map by name. */
+export type WeightSource =
+  | Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
+  | { get(name: string): Weight | undefined }
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {
@@ -54,7 +45,7 @@ export async function loadWeights(
   for (const wanted of program.parameters) {
     const { name } = wanted
     if (options.fed.has(name)) continue
-    const weight = checked(wanted, weights.get(name))
+    const weight = await find(wanted, weights)
     const half = weight.dtype === 'F16' || weight.dtype === 'f16'
     if (half && wanted.dtype === 'f32') halves.add(name)
     const path = 'source' in weight ? weight.source.path : undefined
@@ -76,13 +67,15 @@ export async function loadWeights(
   return { program: widened(program, halves), bytes, externalData, folder }
 }
 
-function checked({ name, shape }: Parameter, weight: Weight | undefined): Weight {
-  if (weight === undefined)
+async function find({ name, shape }: Parameter, weights: WeightSource): Promise<Weight> {
+  const found = 'get' in weights ? weights.get(name) : weights.tensors.get(name)
+  if (found === undefined)
     throw new LatentkitError(`Cannot load the weights: there is no "${name}" ${show(shape)} among them`)
-  if (!sameShape(weight.shape, shape)) {
-    throw new RangeError(`Cannot load the weights: "${name}" has shape ${show(weight.shape)}, expected ${show(shape)}`)
+  if (!sameShape(found.shape, shape)) {
+    throw new RangeError(`Cannot load the weights: "${name}" has shape ${show(found.shape)}, expected ${show(shape)}`)
   }
-  return weight
+  if ('read' in weights && !('source' in found)) return weights.read(name)
+  return found as Weight
 }
 
 /** A copy of a weight's bytes: float16 as it is, everything else as float32. */

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { after, before } from 'node:test'
+import { openSource } from '#platform'
+import { add } from '../tensor/binary.js'
+import { matmul } from '../tensor/matmul.js'
+import { trace } from '../tensor/program.js'
+import { f32 } from '../tensor/tensor.js'
+import { fromFloat32, type TensorData } from '../weights/dtypes.js'
+import { openSafetensors, writeSafetensors } from '../weights/safetensors.js'
+import { type Device, hostTensor, openDevice } from './index.js'
+
+const size = 16
+const zeros = { kind: 'constant', value: 0 } as const
+const program = trace({ x: f32(2, size) }, (at, { x }) =>
+  add(
+    matmul(matmul(x, at.parameter('first', [size, size], zeros)), at.parameter('second', [size, size], zeros)),
+    at.parameter('bias', [size], zeros),
+  ),
+)
+/** Numbers that float16 and bfloat16 hold exactly. */
+const numbers = (count: number, seed: number) =>
+  Float32Array.from({ length: count }, (_, i) => (((i * seed) % 17) - 8) / 8)
+const values = { first: numbers(size * size, 3), second: numbers(size * size, 5), bias: numbers(size, 7) }
+const x = numbers(2 * size, 11)
+
+const product = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from({ length: 2 * size }, (_, i) => {
+    let total = 0
+    for (let k = 0; k < size; k++) total += a[Math.floor(i / size) * size + k]! * b[k * size + (i % size)]!
+    return total
+  })
+const expected = product(product(x, values.first), values.second).map((y, i) => y + values.bias[i % size]!)
+
+let folder: string
+let device: Device
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latentkit-weights-'))
+  device = await openDevice('cpu', { threads: 1 })
+})
+after(async () => {
+  await device.dispose()
+  await rm(folder, { recursive: true })
+})
+
+const tensors = (dtype: 'F32' | 'F16' | 'BF16') =>
+  new Map<string, TensorData>([
+    ['first', fromFloat32(values.first, [size, size], dtype)],
+    ['second', fromFloat32(values.second, [size, size], dtype)],
+    ['bias', fromFloat32(values.bias, [size], dtype)],
+  ])
+
+async function assertRuns(weights: Parameters<Device['compile']>[1], on = device): Promise<void> {
+  await using run = await on.compile(program, weights)
+  const { output } = await run({ x: hostTensor(x, [2, size]) })
+  output!.data.forEach((y: number | bigint, i: number) => {
+    assert.ok(Math.abs(Number(y) - expected[i]!) < 1e-4, `${i}: ${y}, wanted ${expected[i]}`)
+  })
+}
+
+for (const dtype of ['F32', 'F16', 'BF16'] as const) {
+  test(`${dtype} weights, from a file and from memory, natively and in WebAssembly`, async () => {
+    const path = join(folder, `${dtype}.safetensors`)
+    await writeSafetensors(path, tensors(dtype))
+    const file = await openSafetensors(await openSource(path))
+    await assertRuns({ weights: file })
+    await assertRuns({ weights: file.tensors })
+    await assertRuns({ weights: tensors(dtype) })
+    await using wasm = await openDevice('wasm', { threads: 1 })
+    await assertRuns({ weights: file }, wasm)
+    await file.close()
+  })
+}
+
+test('files behind symbolic links that leave the folder, in several folders', async () => {
+  const blobs = join(folder, 'blobs')
+  const snapshot = join(folder, 'snapshots', 'main')
+  await mkdir(snapshot, { recursive: true })
+  const all = tensors('F32')
+  await writeSafetensors(join(blobs, 'a1', 'hash1'), new Map([['first', all.get('first')!]]))
+  await writeSafetensors(
+    join(blobs, 'hash2'),
+    new Map([
+      ['second', all.get('second')!],
+      ['bias', all.get('bias')!],
+    ]),
+  )
+  await symlink(join(blobs, 'a1', 'hash1'), join(snapshot, 'one.safetensors'))
+  await symlink(join('..', '..', 'blobs', 'hash2'), join(snapshot, 'two.safetensors'))
+  const files = await Promise.all(
+    ['one', 'two'].map(async name => openSafetensors(await openSource(join(snapshot, `${name}.safetensors`)))),
+  )
+  await assertRuns({ weights: new Map(files.flatMap(file => [...file.tensors])) })
+  for (const file of files) await file.close()
+})
+
+test('a missing weight and one of another shape are named', async () => {
+  const some = tensors('F32')
+  some.set('bias', fromFloat32(values.bias, [1, size]))
+  await assert.rejects(device.compile(program, { weights: some }), /"bias" has shape \[1, 16\], expected \[16\]/)
+  some.delete('bias')
+  await assert.rejects(device.compile(program, { weights: some }), /there is no "bias" \[16\] among them/)
+})
