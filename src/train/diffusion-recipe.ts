@@ -15,8 +15,17 @@ export const diffusionRecipe = z
       .omit({ vocab_size: true })
       .optional()
       .describe('a text encoder that is trained along; without it captions are not used'),
-    vocabulary: z.int().min(261).default(4096).describe('most tokens of the vocabulary that is learned from the captions'),
-    caption_dropout: z.number().min(0).max(1).default(0.1).describe('share of the samples that are trained without caption'),
+    vocabulary: z
+      .int()
+      .min(261)
+      .default(4096)
+      .describe('most tokens of the vocabulary that is learned from the captions'),
+    caption_dropout: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .describe('share of the samples that are trained without caption'),
     diffusion: diffusionConfig.prefault({}),
     loss: z
       .strictObject({

@@ -33,9 +33,11 @@ export interface Learner {
   /** Adds gradients of a batch. */
   accumulate(inputs: HostTensors, scale: number): Promise<Losses>
   update(learningRate: number): Promise<{ gradientNorm: number }>
-  /** Writes a checkpoint that resumes after this many steps and from this place in the data; returns its path. */
-  save(step: number, data: DrawState | undefined): Promise<string>
+  /** Writes a checkpoint that resumes after this many steps and from this place in the data. */
+  save(step: number, data: DrawState | undefined): Promise<void>
   readonly parameters: number
+  /** Where checkpoints are written. */
+  readonly path: string
 }
 
 /** The loss, one of its terms or a gradient is no number any more; the last checkpoint still is good. */
@@ -62,7 +64,7 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
   const batch = settings.batch * settings.accumulate
   let step = options.from?.step ?? 0
   let data = options.from?.data
-  let saved = ''
+  let saved = options.from ? learner.path : undefined
   yield { type: 'start', step, total, parameters: learner.parameters, batch }
 
   const batches = task.batches(step * settings.accumulate, data)
@@ -94,15 +96,17 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
     if (due(settings.evaluate_every)) yield { type: 'evaluation', step, total, metrics: await task.evaluate() }
     if (due(settings.sample_every)) yield { type: 'samples', step, total, image: await task.picture() }
     if (due(settings.checkpoint_every)) {
-      saved = await learner.save(step, data)
+      await learner.save(step, data)
+      saved = learner.path
       yield { type: 'checkpoint', step, total, path: saved }
     }
   }
+  await batches.return(undefined)
   if (step < total) {
-    saved = await learner.save(step, data)
-    yield { type: 'checkpoint', step, total, path: saved }
+    await learner.save(step, data)
+    yield { type: 'checkpoint', step, total, path: learner.path }
   }
-  yield { type: 'end', step, total, reason: step < total ? 'aborted' : 'done', path: saved }
+  yield { type: 'end', step, total, reason: step < total ? 'aborted' : 'done', path: learner.path }
 }
 
 function averaged(parts: readonly Losses[]): Losses {
@@ -114,12 +118,12 @@ function averaged(parts: readonly Losses[]): Losses {
   }
 }
 
-function checkFinite(step: number, saved: string, values: Record<string, number>): void {
+function checkFinite(step: number, saved: string | undefined, values: Record<string, number>): void {
   const bad = Object.entries(values).filter(([, value]) => !Number.isFinite(value))
   if (bad.length === 0) return
   const found = bad.map(([name, value]) => `${name} = ${value}`).join(', ')
   throw new DivergedError(
     `Training stopped in step ${step + 1}: ${found}, wanted finite numbers. ` +
-      `${saved === '' ? 'No checkpoint was overwritten' : `The last good checkpoint is ${saved}`}; go on from it with a smaller learning_rate or clip`,
+      `${saved ? `The last good checkpoint is ${saved}: go on from it` : 'Begin again'} with a smaller learning_rate or clip`,
   )
 }

@@ -1,8 +1,8 @@
 import { cacheFolder, fileInfo, joinPath, openSource, readBytes, sha256 } from '#platform'
 import { type Dataset, fixedDraws, loadBatch, type Transform } from '../data/index.js'
-import { LatentkitError } from '../platform/errors.js'
 import { factorOf, type ModelConfig } from '../pipelines/model-config.js'
 import { encodeImages } from '../pipelines/networks.js'
+import { LatentkitError } from '../platform/errors.js'
 import { type Device, hostTensor } from '../runtime/index.js'
 import { trace } from '../tensor/program.js'
 import { open } from '../tensor/shape.js'
@@ -81,7 +81,9 @@ async function* compute(
   shape: readonly [number, number, number],
 ): AsyncGenerator<TrainEvent, { means: Float32Array; logvars: Float32Array }> {
   const { size } = transform
-  const program = trace({ images: f32(open, 3, size, size) }, (at, { images }) => ({ ...encodeImages(at, config, images) }))
+  const program = trace({ images: f32(open, 3, size, size) }, (at, { images }) => ({
+    ...encodeImages(at, config, images),
+  }))
   await using encode = await device.compile(program, { weights: checkpoint.weights })
   const length = shape.reduce((a, b) => a * b)
   const draws = fixedDraws(dataset.pictures.map((_, i) => i))
@@ -105,7 +107,8 @@ async function digestOf({ dataset, checkpoint, config }: LatentOptions, transfor
   for (const name of [...checkpoint.weights.keys()].filter(name => name.startsWith('first_stage_model.')).sort()) {
     parts.push(name, await sha256((await checkpoint.read(name)).bytes))
   }
-  for (const { file } of dataset.pictures) parts.push(file, await sha256(await readBytes(joinPath(dataset.folder, file))))
+  for (const { file } of dataset.pictures)
+    parts.push(file, await sha256(await readBytes(joinPath(dataset.folder, file))))
   return sha256(parts.join('\n'))
 }
 

@@ -63,7 +63,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }
 
-  async function save(done: number, data: DrawState | undefined): Promise<string> {
+  async function save(done: number, data: DrawState | undefined): Promise<void> {
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const weights = new Map<string, TensorToWrite>(also)
     const tensors = new Map<string, TensorToWrite>()
@@ -76,11 +76,11 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
     }
     const values = { step: done, updates: state.updates, ...(data && { data }) } satisfies Progress
     await writeCheckpoint(path, { info, weights, training: { values, tensors } })
-    return path
   }
 
   return {
     state,
+    path,
     use,
     progress,
     parameters: parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
@@ -120,7 +120,8 @@ async function restore(state: TrainingState, parameters: readonly Parameter[], f
   const inWeights = state.arrays.includes('ema') ? 'ema' : 'parameter'
   for (const array of state.arrays) {
     const prefix = array === inWeights ? '' : `${array}.`
-    if (prefix !== '') expectTensors({ name: from.name, tensors: training.tensors }, wanted, { what: `the state "${array}"`, prefix })
+    if (prefix !== '')
+      expectTensors({ name: from.name, tensors: training.tensors }, wanted, { what: `the state "${array}"`, prefix })
     const values = new Map<string, Float32Array>()
     for (const name of wanted.keys()) {
       const stored = prefix === '' ? await from.read(name) : await from.readTraining(prefix + name)

@@ -3,6 +3,7 @@ import { clean, type Step, timedLevel } from '../diffusion/steps.js'
 import { gridOfImages, type Image, pixelsToImage } from '../image/index.js'
 import { factorOf, type ModelConfig } from '../pipelines/model-config.js'
 import { decodeLatents } from '../pipelines/networks.js'
+import { torchGenerator } from '../random/index.js'
 import { hostIntegers, hostTensor, type WeightSource } from '../runtime/index.js'
 import { ddim } from '../samplers/ddim.js'
 import { predictor } from '../samplers/model.js'
@@ -11,7 +12,6 @@ import { f32 } from '../tensor/tensor.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import { predictionProgram } from './diffusion.js'
 import type { DeviceLearner } from './learner.js'
-import { torchGenerator } from '../random/index.js'
 
 export interface SampleOptions {
   readonly config: ModelConfig
@@ -31,14 +31,16 @@ export async function samplePrompts(options: SampleOptions): Promise<() => Promi
   const count = prompts.length
   const guided = tokenizer !== undefined
   const asked = guided ? 2 * count : count
-  const predict = await learner.state.compile(predictionProgram(config, { batch: asked, latents }), { use: learner.use })
+  const predict = await learner.state.compile(predictionProgram(config, { batch: asked, latents }), {
+    use: learner.use,
+  })
   const decode = await learner.state.compile(
     trace({ z: f32(count, ...latents) }, (at, { z }) => ({ images: decodeLatents(at, config, z) })),
     { frozen },
   )
   const length = latents.reduce((a, b) => a * b)
   const noise = new Float32Array(count * length)
-  prompts.forEach((_, seed) => noise.set(torchGenerator(seed).randn(length), seed * length))
+  for (let seed = 0; seed < count; seed++) noise.set(torchGenerator(seed).randn(length), seed * length)
   const { parameterization, ...schedule } = config.diffusion!
   const bars = cumulativeAlphas(makeBetas(schedule))
   const plan = trailingSteps(bars, steps)
@@ -76,5 +78,10 @@ function trailingSteps(bars: ArrayLike<number>, steps: number): Step[] {
 function tokensOf(config: ModelConfig, tokenizer: Tokenizer | undefined, texts: readonly string[]) {
   if (tokenizer === undefined) return {}
   const length = config.cond_stage_config!.max_seq_len
-  return { tokens: hostIntegers(texts.flatMap(text => [...tokenizer.encode(text, length).ids]), [texts.length, length]) }
+  return {
+    tokens: hostIntegers(
+      texts.flatMap(text => [...tokenizer.encode(text, length).ids]),
+      [texts.length, length],
+    ),
+  }
 }

@@ -5,23 +5,23 @@ import {
   fingerprint,
   fixedDraws,
   loadBatch,
-  openFolder,
   splitDataset,
-  trainingBatches,
   type Transform,
+  trainingBatches,
 } from '../data/index.js'
 import { gridOfImages, pixelsToImage } from '../image/index.js'
 import { openSqueezenet } from '../perceptual/weights.js'
 import { modelConfig } from '../pipelines/model-config.js'
-import { type Device, type HostTensors, hostTensor, type Weight } from '../runtime/index.js'
-import type { Checkpoint } from '../weights/checkpoint.js'
 import { version } from '../platform/version.js'
+import { type Device, type HostTensors, hostTensor, type WeightSource } from '../runtime/index.js'
+import type { Checkpoint } from '../weights/checkpoint.js'
 import { autoencoderProgram } from './autoencoder.js'
 import type { AutoencoderRecipe } from './autoencoder-recipe.js'
+import { openData } from './data-settings.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
-import { learningRates } from './learning-rate.js'
 import { type DeviceLearner, openLearner } from './learner.js'
+import { learningRates } from './learning-rate.js'
 import { streamOf } from './streams.js'
 
 export interface TrainOptions<Recipe> {
@@ -44,10 +44,10 @@ export interface TrainOptions<Recipe> {
 export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>): AsyncGenerator<TrainEvent> {
   const { device, recipe, path, resume, start, signal } = options
   const { data, training, crop = data.size } = recipe
-  const dataset = await openFolder(data.folder, signal ? { signal } : {})
+  const dataset = await openData(data, signal)
   const squeezenet = recipe.loss.perceptual_weight > 0 ? await openSqueezenet() : undefined
   await using _ = { [Symbol.asyncDispose]: async () => squeezenet?.close() }
-  const frozen = { get: (name: string): Weight | undefined => squeezenet?.tensors.get(name.replace(/^perceptual\./, '')) }
+  const frozen: WeightSource = { get: name => squeezenet?.tensors.get(name.replace(/^perceptual\./, '')) }
   const config = modelConfig.parse({ first_stage_config: recipe.first_stage_config })
   await using learner = await openLearner({
     device,
@@ -55,12 +55,22 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
     frozen,
     settings: training,
     path,
-    info: { library: version, config, recipe: { ...recipe, data: { ...data, folder: undefined } }, data: await fingerprint(dataset) },
+    info: {
+      library: version,
+      config,
+      recipe: { ...recipe, data: { ...data, folder: undefined } },
+      data: await fingerprint(dataset),
+    },
     resume,
     start,
   })
-  const task = await firstStageTask(recipe, dataset, learner, frozen, signal)
-  yield* fit(task, learner, { settings: training, learningRate: learningRates(training), from: learner.progress, signal })
+  const task = await firstStageTask(recipe, dataset, learner, frozen)
+  yield* fit(task, learner, {
+    settings: training,
+    learningRate: learningRates(training),
+    from: learner.progress,
+    signal,
+  })
 }
 
 /** Held-out pictures that are measured, and those of them that are shown. */
@@ -71,8 +81,7 @@ async function firstStageTask(
   recipe: AutoencoderRecipe,
   dataset: Dataset,
   learner: DeviceLearner,
-  frozen: { get(name: string): Weight | undefined },
-  signal: AbortSignal | undefined,
+  frozen: WeightSource,
 ): Promise<Task> {
   const { data, training, crop = data.size, first_stage_config: config } = recipe
   const { train, heldOut } = splitDataset(dataset)
@@ -100,7 +109,7 @@ async function firstStageTask(
     async *batches(first, from) {
       const draws = drawPictures(train, from ?? streamOf(training.seed, 'data', 0))
       let index = first
-      const loaded = trainingBatches(dataset, draws, { transform, batch: training.batch, ...(signal && { signal }) })
+      const loaded = trainingBatches(dataset, draws, { transform, batch: training.batch })
       for await (const { pixels, state } of loaded) {
         const noise = streamOf(training.seed, 'posterior', index++).randn(noiseSize)
         const inputs: HostTensors = {

@@ -1,15 +1,16 @@
-import { downsamplingFactor } from '../autoencoder/config.js'
-import { type Dataset, drawPictures, fingerprint, fixedDraws, openFolder, splitDataset } from '../data/index.js'
+import { type AutoencoderConfig, downsamplingFactor } from '../autoencoder/config.js'
+import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../data/index.js'
+import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
 import { FileError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
-import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
 import type { WeightSource } from '../runtime/index.js'
 import { validate } from '../schema/validate.js'
 import { bpeTokenizer, learnBpe, type Vocabulary, vocabularySchema, vocabularySize } from '../text/bpe.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
+import { openData } from './data-settings.js'
 import { diffusionProgram } from './diffusion.js'
-import { diffusionBatches, diffusionInputs, type DiffusionSource } from './diffusion-batches.js'
+import { type DiffusionSource, diffusionBatches, diffusionInputs } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
@@ -36,11 +37,12 @@ export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
 export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGenerator<TrainEvent> {
   const { device, recipe, path, resume, start, signal, firstStage, latentFolder } = options
   const { data, training } = recipe
-  const dataset = await openFolder(data.folder, signal ? { signal } : {})
+  const dataset = await openData(data, signal)
   const { train } = splitDataset(dataset)
   const before = resume ?? start
   const vocabulary = recipe.cond_stage_config && (before ? vocabularyOf(before) : learn(recipe, dataset, train))
-  const unscaled = configOf(recipe, firstStage, vocabulary)
+  const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
+  const unscaled = diffusionModel(recipe, first_stage_config, vocabulary ? vocabularySize(vocabulary) : 0)
   const latents = yield* encodeDataset({
     device,
     dataset,
@@ -59,9 +61,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     tokenizer: vocabulary && bpeTokenizer(vocabulary),
     minSnrGamma: recipe.loss.min_snr_gamma,
   }
-  const frozenWeights = new Map(
-    [...firstStage.weights].filter(([name]) => name.startsWith('first_stage_model.')),
-  )
+  const frozenWeights = new Map([...firstStage.weights].filter(([name]) => name.startsWith('first_stage_model.')))
   const also = new Map<string, TensorToWrite>(
     [...frozenWeights].map(([name, { dtype, shape }]) => [
       name,
@@ -86,7 +86,12 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     start,
   })
   const task = await diffusionTask(recipe, source, learner, frozenWeights)
-  yield* fit(task, learner, { settings: training, learningRate: learningRates(training), from: learner.progress, signal })
+  yield* fit(task, learner, {
+    settings: training,
+    learningRate: learningRates(training),
+    from: learner.progress,
+    signal,
+  })
 }
 
 const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly number[]): Vocabulary =>
@@ -100,23 +105,20 @@ function vocabularyOf({ info, name }: Checkpoint): Vocabulary {
   return validate(vocabularySchema, JSON.parse(info.vocabulary), `${name}: vocabulary`)
 }
 
-/** The model that a recipe describes over this first stage, its latents as yet unscaled. */
-function configOf(recipe: DiffusionRecipe, firstStage: Checkpoint, vocabulary: Vocabulary | undefined): ModelConfig {
-  const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
-  const { unet_config, cond_stage_config, diffusion, data } = recipe
-  const factor = downsamplingFactor(first_stage_config.ddconfig)
-  return validate(
-    modelConfig,
-    {
-      first_stage_config,
-      unet_config: { ...unet_config, image_size: data.size / factor },
-      ...(cond_stage_config && vocabulary && {
-        cond_stage_config: { ...cond_stage_config, vocab_size: vocabularySize(vocabulary) },
-      }),
-      diffusion,
-    },
-    `the recipe with the first stage ${firstStage.name}`,
-  )
+/** The model that a recipe describes over a first stage, its latents as yet unscaled. */
+export function diffusionModel(
+  { unet_config, cond_stage_config, diffusion, data }: DiffusionRecipe,
+  first_stage_config: AutoencoderConfig,
+  vocabularySize: number,
+): ModelConfig {
+  const image_size = data.size / downsamplingFactor(first_stage_config.ddconfig)
+  const config = {
+    first_stage_config,
+    unet_config: { ...unet_config, image_size },
+    ...(cond_stage_config && { cond_stage_config: { ...cond_stage_config, vocab_size: vocabularySize } }),
+    diffusion,
+  }
+  return validate(modelConfig, config, 'the recipe over this first stage')
 }
 
 async function diffusionTask(
@@ -135,7 +137,14 @@ async function diffusionTask(
   const inputsOf = diffusionInputs(source)
   const length = latents.shape.reduce((a, b) => a * b)
   const groups = Math.floor(tests.length / batch)
-  const sampler = await samplePrompts({ config, learner, frozen, latents: latents.shape, tokenizer: source.tokenizer, ...samples })
+  const sampler = await samplePrompts({
+    config,
+    learner,
+    frozen,
+    latents: latents.shape,
+    tokenizer: source.tokenizer,
+    ...samples,
+  })
 
   /** Mean loss on held-out pictures; times are spread evenly, noise is the same every time. */
   async function heldOutLoss(withCaption: boolean): Promise<number> {

@@ -115,8 +115,7 @@ export function settleAxisOrder(roots: readonly Tensor[], target: Target): Tenso
     const order = left && keepsLast(left) ? left : natural(node.shape.length)
     const y = swappable(b, target)
     const flattens = linear && transposeB !== y.swapped
-    const x =
-      order === left || flattens ? { t: inOrder(a, order), swapped: false } : swappable(a, target)
+    const x = order === left || flattens ? { t: inOrder(a, order), swapped: false } : swappable(a, target)
     const attributes = { transposeA: transposeA !== x.swapped, transposeB: transposeB !== y.swapped }
     if (!flattens) return { stored: apply(node.op, [x.t, y.t], attributes), order }
     // As a product of two matrices it needs no operator of the runtime's own for the swapped operand.
