@@ -6,7 +6,7 @@ import type { ModelSpec } from './engine-calls.js'
 import { checkFootprint, type MemoryLimits } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
 import type { RemoteEngine } from './remote-engine.js'
-import { loadWeights, type WeightSource } from './weights.js'
+import { loadWeights, type Weights } from './weights.js'
 
 /** An opened device, as everything that compiles for it needs it. */
 export interface DeviceHost {
@@ -20,7 +20,7 @@ export interface DeviceHost {
 
 export interface CompileOptions {
   readonly training: boolean
-  readonly weights: WeightSource
+  readonly weights: Weights
   /** Parameters that are fed in every run. */
   readonly fed?: ReadonlySet<string>
 }

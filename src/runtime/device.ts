@@ -7,7 +7,7 @@ import { checkNumbers, isFaster, largestBuffer, WrongNumbersError } from './devi
 import { type Executable, makeExecutable } from './executable.js'
 import { RemoteEngine } from './remote-engine.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
-import type { WeightSource } from './weights.js'
+import type { Weights } from './weights.js'
 
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
 export type DeviceName = 'cpu' | 'wasm' | 'webgpu' | 'cuda' | 'directml' | 'coreml'
@@ -54,7 +54,7 @@ export class Device implements AsyncDisposable {
    * const run = await device.compile(program, { weights: file.tensors })
    * const { output } = await run({ x: hostTensor(numbers, [1, 4, 16, 16]) })
    */
-  async compile(program: Program, { weights = new Map() }: { weights?: WeightSource } = {}): Promise<Executable> {
+  async compile(program: Program, { weights = new Map() }: { weights?: Weights } = {}): Promise<Executable> {
     return makeExecutable(this.#host, program, await compileModel(this.#host, program, { training: false, weights }))
   }
 

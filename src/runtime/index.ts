@@ -11,4 +11,4 @@ export type {
   TrainingStep,
   UpdateOptions,
 } from './training.js'
-export type { Weight, WeightSource } from './weights.js'
+export type { Weight, WeightSource, Weights } from './weights.js'

@@ -6,7 +6,7 @@ import { compileElementwise } from './elementwise.js'
 import { copied, type Executable, makeExecutable, type RunOptions } from './executable.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
 import { type Averaging, averageArray, type Optimiser, updateProgram } from './optimiser.js'
-import type { WeightSource } from './weights.js'
+import type { Weights } from './weights.js'
 
 /** A parameter with the numbers it starts from. */
 export interface StartingParameter {
@@ -97,7 +97,7 @@ export class TrainingState implements AsyncDisposable {
    * Compiles a program with an output `loss` into a step that trains those of its parameters that this state holds; the
    * others are `frozen` and taken from there.
    */
-  async training(program: Program, options: { frozen?: WeightSource } = {}): Promise<TrainingStep> {
+  async training(program: Program, options: { frozen?: Weights } = {}): Promise<TrainingStep> {
     const trained = this.#held(program)
     const whole = gradients(program, trained)
     const { engine } = this.#host
@@ -119,7 +119,7 @@ export class TrainingState implements AsyncDisposable {
   /** Compiles a program that uses this state's parameters, or their averages, as they stand whenever it runs. */
   async compile(
     program: Program,
-    { use = 'parameter', frozen }: { use?: 'parameter' | 'ema'; frozen?: WeightSource } = {},
+    { use = 'parameter', frozen }: { use?: 'parameter' | 'ema'; frozen?: Weights } = {},
   ): Promise<Executable> {
     const state = { id: this.#id, feed: use, parameters: this.#held(program), gradients: [] }
     return makeExecutable(this.#host, program, await this.#model(program, false, frozen), state)
@@ -182,7 +182,7 @@ export class TrainingState implements AsyncDisposable {
     return program.parameters.map(({ name }) => name).filter(name => this.#names.has(name))
   }
 
-  #model(program: Program, training: boolean, weights: WeightSource = new Map()): Promise<CompiledModel> {
+  #model(program: Program, training: boolean, weights: Weights = new Map()): Promise<CompiledModel> {
     return compileModel(this.#host, program, { training, weights, fed: new Set(this.#held(program)) })
   }
 }

@@ -12,10 +12,13 @@ import type { HostTensor } from './host-tensor.js'
 
 export type Weight = HostTensor | TensorData | StoredTensor
 
-/** Where the values of parameters come from: an opened file of weights, or a Map by name. */
-export type WeightSource =
-  | Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
-  | { get(name: string): Weight | undefined }
+/** Values of parameters by name: a Map, or the `tensors` of an opened .safetensors file. */
+export interface WeightSource {
+  get(name: string): Weight | undefined
+}
+
+/** Where the values of parameters come from: a source, or an opened file of any format. */
+export type Weights = WeightSource | Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {
@@ -35,7 +38,7 @@ export interface LoadedWeights {
  */
 export async function loadWeights(
   program: Program,
-  weights: WeightSource,
+  weights: Weights,
   options: { fed: ReadonlySet<string>; filesOnDisk: boolean },
 ): Promise<LoadedWeights> {
   const bytes = new Map<string, TensorBytes>()
@@ -67,7 +70,7 @@ export async function loadWeights(
   return { program: widened(program, halves), bytes, externalData, folder }
 }
 
-async function find({ name, shape }: Parameter, weights: WeightSource): Promise<Weight> {
+async function find({ name, shape }: Parameter, weights: Weights): Promise<Weight> {
   const found = 'get' in weights ? weights.get(name) : weights.tensors.get(name)
   if (found === undefined)
     throw new LatentkitError(`Cannot load the weights: there is no "${name}" ${show(shape)} among them`)
