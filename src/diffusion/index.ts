@@ -20,6 +20,7 @@ export {
   exponentialSigmas,
   karrasSigmas,
   polyexponentialSigmas,
+  timeUniformLevels,
   vpSigmas,
 } from './sigmas.js'
 export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'

@@ -91,3 +91,21 @@ export function interpolatedIndex(table: ArrayLike<number>, value: number): numb
   const w = (table[low]! - value) / (table[low]! - table[high]!)
   return low + Math.min(Math.max(w, 0), 1)
 }
+
+/**
+ * `steps` + 1 falling levels at equally spaced times from the last timestep to the first, between timesteps interpolated
+ * in log alpha; `t` is what the network is told.
+ *
+ * Source: stablediffusion, ldm/models/diffusion/dpm_solver/dpm_solver.py, NoiseScheduleVP (discrete), time_uniform.
+ */
+export function timeUniformLevels(alphasCumprod: ArrayLike<number>, steps: number): { sigma: number; t: number }[] {
+  const n = alphasCumprod.length
+  return Array.from(linspace(1, 1 / n, steps + 1), time => {
+    const index = time * n - 1
+    const low = Math.min(Math.max(Math.floor(index), 0), n - 2)
+    const logOf = (i: number) => Math.log(alphasCumprod[i]!)
+    const logAlpha = logOf(low) + (index - low) * (logOf(low + 1) - logOf(low))
+    // The factor is 1000 there whatever the length of the schedule.
+    return { sigma: Math.sqrt(Math.expm1(-logAlpha)), t: (time - 1 / n) * 1000 }
+  })
+}

@@ -24,6 +24,7 @@ export {
   type ModelOptions,
   type Network,
   predictor,
+  scale,
 } from './model.js'
 export type { MultistepOptions } from './multistep.js'
 export { type PlmsOptions, plms } from './plms.js'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isSchedulerName } from '../../../../diffusion/index.js'
 import { diffusersSampling } from '../../../../samplers/index.js'
+import type { Value } from '../../compare.js'
 import { type Kind, vector } from '../../kind.js'
 import { readPlan, startTolerance } from '../schedules.js'
 import { filesAnswer } from './compvis.js'
@@ -30,9 +31,15 @@ const schedulerLoop: Kind = {
     const setting = { scheduler, config, plan, network, noise, images, step, watch: run }
     let last: Float32Array = start
     for await (const { x } of diffusersSampling(setting, start)) last = x
-    const tensors = new Map([
-      // diffusers steps once per call of the network, so the batches between are those that were asked about.
-      ['x', stacked([...run.asked, last], run.shape)],
+    // diffusers steps once per call of the network, so the batches between are those that were asked about.
+    const x = stacked([...run.asked, last], run.shape)
+    // UniPC's bh1 multiplies infinity by 0 in a last step to noise level 0 and gets NaN; ours is the limit.
+    const undefinedEnd = config.solver_type === 'bh1' && plan.sigmas?.at(-1) === 0
+    const compare = undefinedEnd
+      ? Uint8Array.from(x.data, (_, i) => (i < x.data.length - last.length ? 1 : 0))
+      : undefined
+    const tensors = new Map<string, Value>([
+      ['x', compare ? { ...x, compare } : x],
       ['model_output', stacked(run.outputs, run.shape)],
       ['timesteps', vector(calls.timesteps)],
     ])
