@@ -5,6 +5,8 @@ import {
   type RungeKuttaStep,
   type Step,
   type TimedLevel,
+  toEpsilon,
+  toX0,
 } from '../diffusion/index.js'
 import type { Predict, Prediction, Sampling } from './contract.js'
 
@@ -33,8 +35,8 @@ export async function* plms(
     average === 'v' ? combine(alpha, epsilon, -sigma, x0) : epsilon
   const ask = async (x: Float32Array, at: TimedLevel) => raw(await predict(x, at), at)
   const transfer = (x: Float32Array, from: Level, to: Level, prediction: Float32Array) => {
-    const epsilon = average === 'v' ? combine(from.alpha, prediction, from.sigma, x) : prediction
-    const x0 = combine(1 / from.alpha, x, -from.sigma / from.alpha, epsilon)
+    const epsilon = toEpsilon(prediction, x, from, average)
+    const x0 = toX0(prediction, x, from, average)
     return { x: combine(to.alpha, x0, to.sigma, epsilon), x0 }
   }
 

@@ -1,9 +1,22 @@
 import { discreteSigmas, type Step } from '../diffusion/index.js'
-import type { Denoise, Noise, Predict, SampleStep, Sampling } from './contract.js'
+import type { Denoise, Noise, Predict, Sampling } from './contract.js'
 import { ddim } from './ddim.js'
 import { ddpm } from './ddpm.js'
+import { deis } from './deis.js'
+import { dpmFast } from './dpm-solver.js'
+import { dpm2, dpm2Ancestral } from './dpm2.js'
+import { dpmpp2sAncestral } from './dpmpp-2s-ancestral.js'
+import { dpmppMultistep } from './dpmpp-multistep.js'
+import { dpmppSde } from './dpmpp-sde.js'
+import { dpmppSinglestep } from './dpmpp-singlestep.js'
 import { euler } from './euler.js'
+import { eulerAncestral } from './euler-ancestral.js'
+import { heun } from './heun.js'
+import { lcm } from './lcm.js'
+import { lms } from './lms.js'
 import { denoiser, type ModelOptions, type Network, predictor, scale } from './model.js'
+import { plms } from './plms.js'
+import { unipc } from './unipc.js'
 
 export interface SampleOptions {
   /** Draws the next unit normals of the whole batch; only stochastic samplers call it. */
@@ -12,30 +25,84 @@ export interface SampleOptions {
   readonly eta?: number | undefined
 }
 
-interface VpSampler {
-  readonly label: string
-  /** Whether its default adds noise, so that the number of steps changes the picture. */
-  readonly stochastic: boolean
-  readonly overSteps: (predict: Predict, x: Float32Array, steps: readonly Step[], options: SampleOptions) => Sampling
+interface RunOptions extends SampleOptions {
+  readonly parameterization: ModelOptions['parameterization']
 }
+
+interface VpSampler {
+  /** Its name for people. */
+  readonly label: string
+  /** Whether it adds noise by default, so that the number of steps changes the picture. */
+  readonly stochastic: boolean
+  readonly overSteps: (predict: Predict, x: Float32Array, steps: readonly Step[], options: RunOptions) => Sampling
+}
+
+type SigmaLoop = (denoise: Denoise, x: Float32Array, sigmas: ArrayLike<number>, options: RunOptions) => Sampling
 
 interface SigmaSampler {
   readonly label: string
   readonly stochastic: boolean
-  readonly overSigmas: (
-    denoise: Denoise,
-    x: Float32Array,
-    sigmas: ArrayLike<number>,
-    options: SampleOptions,
-  ) => Sampling
+  readonly overSigmas: SigmaLoop
 }
 
-/** All samplers by their names in the CLI, in configurations and in the pages. */
+const vp = (label: string, stochastic: boolean, overSteps: VpSampler['overSteps']): VpSampler => ({
+  label,
+  stochastic,
+  overSteps,
+})
+const flowing = (label: string, overSigmas: SigmaLoop): SigmaSampler => ({ label, stochastic: false, overSigmas })
+const noisy = (label: string, overSigmas: SigmaLoop): SigmaSampler => ({ label, stochastic: true, overSigmas })
+
+/** All samplers by their names in the CLI, in configurations and in the pages: k-diffusion's where it has one. */
 export const samplers = {
-  ddim: { label: 'DDIM', stochastic: false, overSteps: ddim },
-  ddpm: { label: 'DDPM (ancestral)', stochastic: true, overSteps: ddpm },
-  euler: { label: 'Euler', stochastic: false, overSigmas: euler },
+  ddim: vp('DDIM', false, ddim),
+  ddpm: vp('DDPM (ancestral)', true, ddpm),
+  // Averages of v, as diffusers takes them, stay defined where the signal is zero.
+  plms: vp('PLMS', false, (predict, x, steps, { parameterization }) =>
+    plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon' }),
+  ),
+  lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise }) =>
+    lcm(predict, x, steps, { noise, timestepScaling: 10 }),
+  ),
+  euler: flowing('Euler', (denoise, x, sigmas) => euler(denoise, x, sigmas)),
+  euler_ancestral: noisy('Euler ancestral', eulerAncestral),
+  heun: flowing('Heun', (denoise, x, sigmas) => heun(denoise, x, sigmas)),
+  lms: flowing('LMS', (denoise, x, sigmas) => lms(denoise, x, sigmas)),
+  dpm_2: flowing('DPM2', (denoise, x, sigmas) => dpm2(denoise, x, sigmas)),
+  dpm_2_ancestral: noisy('DPM2 ancestral', dpm2Ancestral),
+  dpm_fast: flowing('DPM fast', cleanEnd(dpmFast)),
+  dpmpp_2s: flowing('DPM++ 2S', (denoise, x, sigmas) => dpmppSinglestep(denoise, x, sigmas)),
+  dpmpp_2s_ancestral: noisy('DPM++ 2S ancestral', dpmpp2sAncestral),
+  dpmpp_2m: flowing('DPM++ 2M', (denoise, x, sigmas) => dpmppMultistep(denoise, x, sigmas)),
+  dpmpp_sde: noisy('DPM++ SDE', dpmppSde),
+  dpmpp_2m_sde: noisy('DPM++ 2M SDE', (denoise, x, sigmas, { noise, eta = 1 }) =>
+    dpmppMultistep(denoise, x, sigmas, { noise, eta }),
+  ),
+  dpmpp_3m_sde: noisy('DPM++ 3M SDE', (denoise, x, sigmas, { noise, eta = 1 }) =>
+    dpmppMultistep(denoise, x, sigmas, { order: 3, solver: 'heun', noise, eta }),
+  ),
+  uni_pc: flowing('UniPC', (denoise, x, sigmas) => unipc(denoise, x, sigmas, { lowerOrderFinal: true })),
+  deis: flowing(
+    'DEIS',
+    cleanEnd((denoise, x, sigmas) => deis(denoise, x, sigmas)),
+  ),
 } satisfies Record<string, VpSampler | SigmaSampler>
+
+/** A solver that cannot end at noise level 0 goes to the lowest level above, from where the prediction is taken. */
+function cleanEnd(loop: SigmaLoop): SigmaLoop {
+  return async function* (denoise, x, sigmas, options) {
+    const positive = Array.from(sigmas).filter(sigma => sigma > 0)
+    if (positive.length > 1) {
+      for await (const step of loop(denoise, x, positive, options)) {
+        x = step.x
+        yield step
+      }
+    }
+    if (positive.length === sigmas.length) return
+    const x0 = await denoise(x, positive.at(-1)!)
+    yield { x: x0, x0 }
+  }
+}
 
 export type SamplerName = keyof typeof samplers
 
@@ -57,22 +124,22 @@ export interface SamplingModel extends ModelOptions {
  * const steps = samplingPlan(alphasCumprod, { steps: 20 })
  * for await (const { x } of sample('ddim', model, start, steps, { noise })) latents = x
  */
-export async function* sample(
+export function sample(
   name: SamplerName,
   model: SamplingModel,
   x: Float32Array,
   steps: readonly Step[],
   options: SampleOptions,
-): AsyncGenerator<SampleStep, void> {
+): Sampling {
   const sampler: VpSampler | SigmaSampler = samplers[name]
-  if ('overSteps' in sampler) yield* sampler.overSteps(predictor(model.network, model), x, steps, options)
-  else {
-    const levels = steps.map(({ from }) => finite(from.sigma, from.alpha))
-    const last = steps.at(-1)!.to
-    const sigmas = Float64Array.from([...levels, last.sigma / last.alpha])
-    const denoise = denoiser(model.network, timestepOf(model, steps, levels), model)
-    yield* sampler.overSigmas(denoise, scale(x, Math.sqrt(levels[0]! ** 2 + 1)), sigmas, options)
-  }
+  const { network, parameterization } = model
+  const all = { ...options, parameterization }
+  if ('overSteps' in sampler) return sampler.overSteps(predictor(network, model), x, steps, all)
+  const levels = steps.map(({ from }) => finite(from.sigma, from.alpha))
+  const last = steps.at(-1)!.to
+  const denoise = denoiser(network, timestepOf(model, steps, levels), model)
+  const start = scale(x, Math.sqrt(levels[0]! ** 2 + 1))
+  return sampler.overSigmas(denoise, start, [...levels, last.sigma / last.alpha], all)
 }
 
 /** sigma / alpha, where there is no signal the 4096 that diffusers takes for infinity. */
