@@ -1,6 +1,6 @@
 import { constant } from '../tensor/constant.js'
 import { evaluate } from '../tensor/evaluate.js'
-import { apply, type Operation, type Tensor } from '../tensor/tensor.js'
+import { apply, input, type Operation, type Tensor } from '../tensor/tensor.js'
 import { rewrite, topological } from '../tensor/walk.js'
 import { pullback } from './grad.js'
 
@@ -57,10 +57,14 @@ export function checkpoint<Inputs extends readonly Tensor[]>(
   fn: (...inputs: Inputs) => Tensor,
 ): (...inputs: Inputs) => Tensor {
   return (...inputs) => {
-    const body = fn(...inputs)
-    const given = new Set<Tensor>(inputs)
-    const captured = topological([body]).filter(t => t.inputs.length === 0 && t.op.name !== 'constant' && !given.has(t))
-    const boundary = [...inputs, ...captured]
-    return apply(checkpointOperation, boundary, { body, boundary })
+    // Stand-ins, so that what the inputs were computed from is no part of the region.
+    const given = inputs.map(({ shape, dtype }, i) =>
+      apply(input, [], { name: `input ${i} of a region`, shape, dtype }),
+    )
+    const body = fn(...(given as unknown as Inputs))
+    const captured = topological([body]).filter(
+      t => t.inputs.length === 0 && t.op.name !== 'constant' && !given.includes(t),
+    )
+    return apply(checkpointOperation, [...inputs, ...captured], { body, boundary: [...given, ...captured] })
   }
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { conv2d } from '../nn/conv.js'
 import { groupNorm } from '../nn/norm.js'
 import { relu } from '../tensor/activation.js'
-import { add, div, mul } from '../tensor/binary.js'
+import { add, div, maximum, minimum, mul, sub } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import { resizeNearest } from '../tensor/resize.js'
 import type { Tensor } from '../tensor/tensor.js'
@@ -69,3 +69,9 @@ function counter(at: Scope): () => Scope {
   let layer = 0
   return () => at(String(layer++))
 }
+
+/** Latents brought from [-3, 3] to [0, 1] and cut off there, to be kept as pictures. Source: taesd.py, scale_latents. */
+export const scaleLatents = (latents: Tensor): Tensor => minimum(maximum(add(div(latents, 6), 0.5), 0), 1)
+
+/** The opposite of `scaleLatents`. */
+export const unscaleLatents = (scaled: Tensor): Tensor => mul(sub(scaled, 0.5), 6)

@@ -49,7 +49,7 @@ export const unetConfig = z
       .nullish()
       .describe('width of the context tokens'),
     n_embed: count.nullish().describe('predict logits of this many codes instead of out_channels'),
-    legacy: z.boolean().default(true).describe('rule for heads of the first release, openaimodel.py:541-549'),
+    legacy: z.boolean().optional().describe('rule for heads of the first release, openaimodel.py:541-549'),
     disable_self_attentions: z.array(z.boolean()).nullish().describe('for each level'),
     num_attention_blocks: z
       .array(z.int().nonnegative())
@@ -64,13 +64,16 @@ export const unetConfig = z
       .default(false)
       .describe('not in the original: the mean of the context tokens, projected, is added to the time embedding'),
   })
-  .transform(config => ({
-    ...config,
-    // generative-models has only transformers and dropped the word.
-    use_spatial_transformer:
-      config.use_spatial_transformer ??
-      (config.context_dim != null || config.spatial_transformer_attn_type !== undefined),
-  }))
+  .transform(config => {
+    const attends = config.context_dim != null || config.spatial_transformer_attn_type !== undefined
+    // generative-models has transformers only, and neither of the two words; the others ask for use_spatial_transformer.
+    const generativeModels = config.use_spatial_transformer === undefined && attends
+    return {
+      ...config,
+      use_spatial_transformer: config.use_spatial_transformer ?? generativeModels,
+      legacy: config.legacy ?? !generativeModels,
+    }
+  })
   .superRefine((config, { addIssue }) => {
     const problem = (path: keyof typeof config, message: string) => addIssue({ code: 'custom', path: [path], message })
     const levels = config.channel_mult.length

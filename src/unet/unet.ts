@@ -1,3 +1,4 @@
+import { checkpoint } from '../autodiff/checkpoint.js'
 import { conv2d } from '../nn/conv.js'
 import type { Dropout } from '../nn/dropout.js'
 import { zeros } from '../nn/initialisers.js'
@@ -10,8 +11,8 @@ import { attentionBlock } from './attention-block.js'
 import { atLevel, type UnetConfig } from './config.js'
 import { conditionEmbedding } from './embedding.js'
 import { convDownsample, convUpsample, downsample, upsample } from './resample.js'
-import { residualBlock } from './residual.js'
-import { spatialTransformer } from './transformer.js'
+import { type ResidualOptions, residualBlock } from './residual.js'
+import { spatialTransformer, type TransformerOptions } from './transformer.js'
 
 export interface UnetInputs {
   /** Noisy latents, with what is concatenated to them: [batch, in_channels, h, w]; h and w a multiple of 2^(levels - 1). */
@@ -39,32 +40,29 @@ export interface UnetInputs {
 export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout }: UnetInputs): Tensor {
   checkInput(config, x)
   const levels = config.channel_mult.length
-  const residual = {
-    scaleShift: config.use_scale_shift_norm,
-    dropout: config.dropout > 0 ? dropout : undefined,
-  }
   const emb = conditionEmbedding(at, config, { t, context, y })
+
+  const run = <Given extends readonly Tensor[]>(block: (...given: Given) => Tensor, ...given: Given): Tensor =>
+    (config.use_checkpoint ? checkpoint(block) : block)(...given)
+
+  const residual = (scope: Scope, h: Tensor, options: Pick<ResidualOptions, 'out' | 'resize'> = {}): Tensor => {
+    const all = {
+      ...options,
+      scaleShift: config.use_scale_shift_norm,
+      dropout: config.dropout > 0 ? dropout : undefined,
+    }
+    return run((h, emb) => residualBlock(scope, h, emb, all), h, emb)
+  }
 
   const attend = (scope: Scope, h: Tensor, level: number, part: Part): Tensor => {
     const channels = h.shape[1]!
     if (!config.use_spatial_transformer) {
-      return attentionBlock(scope, h, {
-        heads: plainHeads(config, channels, part),
-        newOrder: config.use_new_attention_order,
-      })
+      const options = { heads: plainHeads(config, channels, part), newOrder: config.use_new_attention_order }
+      return run(h => attentionBlock(scope, h, options), h)
     }
-    const { num_heads, num_head_channels } = config
-    const heads = num_head_channels === -1 ? num_heads : Math.floor(channels / num_head_channels)
-    const headChannels = num_head_channels === -1 || config.legacy ? Math.floor(channels / heads) : num_head_channels
-    const disabled = part === 'middle' ? config.disable_middle_self_attn : config.disable_self_attentions?.[level]
-    return spatialTransformer(scope, h, context, {
-      heads,
-      headChannels,
-      depth: atLevel(config.transformer_depth, level),
-      contextDim: contextWidth(config),
-      disableSelfAttention: disabled ?? false,
-      linearProjections: config.use_linear_in_transformer,
-    })
+    const options = transformerOptions(config, channels, level, part)
+    if (context === undefined) return run(h => spatialTransformer(scope, h, undefined, options), h)
+    return run((h, context) => spatialTransformer(scope, h, context, options), h, context)
   }
   const attends = (level: number, i: number): boolean =>
     config.attention_resolutions.includes(2 ** level) && i < (config.num_attention_blocks?.[level] ?? Infinity)
@@ -75,14 +73,14 @@ export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout 
   for (const [level, mult] of config.channel_mult.entries()) {
     for (let i = 0; i < atLevel(config.num_res_blocks, level); i++) {
       const block = input(skips.length)
-      h = residualBlock(block('0'), h, emb, { ...residual, out: mult * config.model_channels })
+      h = residual(block('0'), h, { out: mult * config.model_channels })
       if (attends(level, i)) h = attend(block('1'), h, level, 'input')
       skips.push(block.mark(h))
     }
     if (level === levels - 1) continue
     const block = input(skips.length)
     h = config.resblock_updown
-      ? residualBlock(block('0'), h, emb, { ...residual, resize: 'down' })
+      ? residual(block('0'), h, { resize: 'down' })
       : config.conv_resample
         ? convDownsample(block('0'), h)
         : downsample(h)
@@ -90,9 +88,9 @@ export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout 
   }
 
   const middle = at('middle_block')
-  h = residualBlock(middle('0'), h, emb, residual)
+  h = residual(middle('0'), h)
   if (!config.disable_middle_transformer) h = attend(middle('1'), h, levels - 1, 'middle')
-  h = middle.mark(residualBlock(middle('2'), h, emb, residual))
+  h = middle.mark(residual(middle('2'), h))
 
   let index = 0
   for (let level = levels - 1; level >= 0; level--) {
@@ -101,14 +99,12 @@ export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout 
       const block = at(`output_blocks.${index++}`)
       let layer = 0
       const next = () => block(String(layer++))
-      h = residualBlock(next(), concat([h, skips.pop()!], { axis: 1 }), emb, {
-        ...residual,
-        out: config.channel_mult[level]! * config.model_channels,
-      })
+      const out = config.channel_mult[level]! * config.model_channels
+      h = residual(next(), concat([h, skips.pop()!], { axis: 1 }), { out })
       if (attends(level, i)) h = attend(next(), h, level, 'output')
       if (level > 0 && i === blocks - 1) {
         h = config.resblock_updown
-          ? residualBlock(next(), h, emb, { ...residual, resize: 'up' })
+          ? residual(next(), h, { resize: 'up' })
           : config.conv_resample
             ? convUpsample(next(), h)
             : upsample(h)
@@ -134,6 +130,21 @@ function plainHeads(config: UnetConfig, channels: number, part: Part): number {
   if (num_head_channels !== -1) return channels / num_head_channels
   if (legacy && part === 'output' && num_heads_upsample !== -1) return num_heads_upsample
   return num_heads
+}
+
+/** Heads and the like of a transformer; the later rule (legacy: false) takes num_head_channels as it is. Source: openaimodel.py:541-549. */
+function transformerOptions(config: UnetConfig, channels: number, level: number, part: Part): TransformerOptions {
+  const { num_heads, num_head_channels, legacy } = config
+  const heads = num_head_channels === -1 ? num_heads : Math.floor(channels / num_head_channels)
+  const disabled = part === 'middle' ? config.disable_middle_self_attn : config.disable_self_attentions?.[level]
+  return {
+    heads,
+    headChannels: num_head_channels === -1 || legacy ? Math.floor(channels / heads) : num_head_channels,
+    depth: atLevel(config.transformer_depth, level),
+    contextDim: contextWidth(config),
+    disableSelfAttention: disabled ?? false,
+    linearProjections: config.use_linear_in_transformer,
+  }
 }
 
 /** Width of the context tokens that a configuration wants; undefined where it takes none. */

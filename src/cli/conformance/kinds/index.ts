@@ -1,11 +1,15 @@
 import type { Kind } from '../kind.js'
+import { autoencoders } from './autoencoder.js'
+import { diffusionTraining } from './diffusion-training.js'
 import { formats } from './formats.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
 import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
 import { samplers } from './samplers/index.js'
 import { schedules } from './schedules.js'
+import { textEncoders } from './text-encoders.js'
 import { tokenizers } from './tokenizers.js'
+import { denoisers } from './unet.js'
 
 /** All kinds that latentkit computes; the first that recognises a case runs it. */
 export const kinds: readonly Kind[] = [
@@ -18,7 +22,11 @@ export const kinds: readonly Kind[] = [
   imageBytes,
   resizing,
   generative,
+  denoisers,
+  ...autoencoders,
+  ...diffusionTraining,
   ...optimiserKinds,
+  ...textEncoders,
   ...tokenizers,
   formats,
 ]

@@ -1,0 +1,13 @@
+import type { Program } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
+import type { Value } from '../tensor/tensor.js'
+import { drawing } from './values.js'
+
+/** Numbers for the parameters of a program, of a size that keeps activations in bounds: the same every time. */
+export const drawnParameters = ({ parameters }: Program): Record<string, Value> =>
+  Object.fromEntries(
+    parameters.map(({ name, shape }, i) => {
+      const { data } = drawing(i).normal(...shape)
+      return [name, { shape, data: data.map(v => v / Math.sqrt(sizeOf(shape) / (shape[0] ?? 1))) }]
+    }),
+  )

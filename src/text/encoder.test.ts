@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { evaluate } from '../tensor/evaluate.js'
+import { trace } from '../tensor/program.js'
+import { open, sizeOf } from '../tensor/shape.js'
+import { i64, type Value } from '../tensor/tensor.js'
+import { drawnParameters } from '../testing/parameters.js'
+import { textEncoder, textEncoderConfig } from './encoder.js'
+import { clipText, clipTextConfig } from './encoder-clip.js'
+
+const changed = (ids: number[], at: number) => ids.map((id, i) => (i === at ? id + 1 : id))
+const batch = (ids: number[]): Value => ({ shape: [1, ids.length], data: Float64Array.from(ids) })
+
+test('the joint encoder: every token sees every other, shorter texts are allowed, longer ones refused', () => {
+  const config = textEncoderConfig.parse({
+    n_embed: 6,
+    n_layer: 1,
+    vocab_size: 9,
+    max_seq_len: 4,
+    heads: 2,
+    dim_head: 3,
+  })
+  const program = trace({ tokens: i64(1, 3) }, (at, { tokens }) => textEncoder(at, config, tokens))
+  const encode = (ids: number[]) =>
+    evaluate([program.outputs.output!], { ...drawnParameters(program), tokens: batch(ids) })[0]!.data
+  assert.notDeepEqual(encode([1, 2, 3]).subarray(0, 6), encode(changed([1, 2, 3], 2)).subarray(0, 6))
+  assert.deepEqual(program.parameters.find(({ name }) => name.endsWith('to_q.weight'))!.shape, [6, 6])
+  assert.deepEqual(
+    trace({ tokens: i64(open, 4) }, (at, { tokens }) => textEncoder(at, config, tokens)).outputs.output!.shape,
+    [open, 4, 6],
+  )
+  assert.throws(() => trace({ tokens: i64(1, 5) }, (at, { tokens }) => textEncoder(at, config, tokens)), /at most 4/)
+})
+
+test('CLIP: a token sees those before it, and the text is that of its first end token', () => {
+  const words = { vocab_size: 20, hidden_size: 4, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2 }
+  const encode = (eos_token_id: number, ids: number[]) => {
+    const config = clipTextConfig.parse({ ...words, eos_token_id, max_position_embeddings: 5 })
+    const program = trace({ tokens: i64(1, 5) }, (at, { tokens }) => {
+      const { last, pooled } = clipText(at, config, tokens)
+      return { last, pooled }
+    })
+    const given = { ...drawnParameters(program), tokens: batch(ids) }
+    const [last, pooled] = evaluate([program.outputs.last!, program.outputs.pooled!], given)
+    assert.equal(sizeOf(pooled!.shape), 4)
+    return { last: last!.data, pooled: pooled!.data }
+  }
+  const ids = [5, 9, 3, 9, 18]
+  const { last, pooled } = encode(9, ids)
+  assert.deepEqual(pooled, last.slice(4, 8))
+  assert.deepEqual(encode(2, ids).pooled, last.slice(16))
+  assert.deepEqual(encode(9, changed(ids, 4)).last.subarray(0, 16), last.subarray(0, 16))
+})
