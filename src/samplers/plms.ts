@@ -57,8 +57,9 @@ export async function* plms(
     past.unshift(prediction)
     past.splice(4)
     let step = transfer(x, from, to, adamsBashforth(past))
-    if (past.length === 1) {
-      const ahead = await ask(step.x, (steps[i + 1] ?? steps[i]!).from)
+    const next = steps[i + 1]
+    if (past.length === 1 && next) {
+      const ahead = await ask(step.x, next.from)
       step = transfer(x, again!.from, again!.to, combine(1 / 2, prediction, 1 / 2, ahead))
     }
     x = step.x
