@@ -1,5 +1,6 @@
 export { Device, type DeviceName, type DeviceOptions, openDevice } from './device.js'
 export type { Executable, RunOptions } from './executable.js'
+export { type ExportOptions, exportOnnx } from './export-onnx.js'
 export { type HostTensor, type HostTensors, hostIntegers, hostTensor } from './host-tensor.js'
 export type { Averaging, Optimiser, UpdateInputs } from './optimiser.js'
 export type {
@@ -11,4 +12,5 @@ export type {
   TrainingStep,
   UpdateOptions,
 } from './training.js'
+export { readTuning, writeTuning } from './tuning-cache.js'
 export type { Weight, WeightSource, Weights } from './weights.js'

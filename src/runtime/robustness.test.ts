@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import test from 'node:test'
 import { adamw } from '../optim/index.js'
@@ -55,6 +56,18 @@ test('a worker that ends rejects every call that waits', async () => {
   await engine.terminate()
   for (const { status } of await settled) assert.equal(status, 'rejected')
   await assert.rejects(engine.call('open', ['cpu', 1]), /has been disposed/)
+})
+
+test('a process ends by itself, whether its devices were disposed of or not', () => {
+  const entry = JSON.stringify(new URL('./index.js', import.meta.url).href)
+  for (const end of ['await device.dispose()', '']) {
+    const script = `import { openDevice } from ${entry}; const device = await openDevice('cpu'); ${end}`
+    const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      timeout: 20_000,
+      encoding: 'utf8',
+    })
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
+  }
 })
 
 test('devices that are not there say what to install', async () => {
