@@ -40,7 +40,11 @@ const ddimAndPlms: Kind = {
   recognises: ({ objects }) => /DDIMSampler|PLMSSampler/.test(objects),
   async run(testCase) {
     const { run, predict, alphasCumprod, trainTimesteps } = await setUp(testCase)
-    const timesteps = ddimTimesteps('uniform', Number(testCase.config.S), trainTimesteps)
+    const timesteps = ddimTimesteps(
+      testCase.config.ddim_discretize === 'quad' ? 'quad' : 'uniform',
+      Number(testCase.config.S),
+      trainTimesteps,
+    )
     const steps = compvisSteps(alphasCumprod, timesteps)
     const x: Float32Array[] = []
     const x0: Float32Array[] = []
@@ -62,7 +66,8 @@ const ddpmSampler: Kind = {
     const { run, predict, alphasCumprod } = await setUp(testCase)
     const x: Float32Array[] = []
     const means: Float32Array[] = []
-    for await (const step of ddpm(predict, run.start, everyStep(alphasCumprod), { noise: run.noise })) {
+    const options = { noise: run.noise, variance: Number(testCase.config.v_posterior ?? 0) }
+    for await (const step of ddpm(predict, run.start, everyStep(alphasCumprod), options)) {
       x.push(step.x)
       means.push(step.mean)
     }

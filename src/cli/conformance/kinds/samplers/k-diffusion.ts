@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { discreteSigmas, karrasSigmas } from '../../../../diffusion/index.js'
+import {
+  discreteSigmas,
+  exponentialSigmas,
+  karrasSigmas,
+  polyexponentialSigmas,
+  vpSigmas,
+} from '../../../../diffusion/index.js'
 import {
   type AdaptiveStep,
   type Denoise,
@@ -106,9 +112,20 @@ const loops: Readonly<Record<string, Loop>> = {
 
 async function levels(testCase: Case, config: z.infer<typeof samplerConfig>) {
   const discrete = discreteSigmas((await testCase.input('alphas_cumprod')).data as Float32Array)
-  if (config.sigmas === 'get_sigmas') return { discrete, sigmas: discrete.levels(config.S) }
-  if (config.sigmas !== 'karras') throw new NotBuilt(`sampling over ${config.sigmas} levels of unknown ends`)
-  return { discrete, sigmas: karrasSigmas(config.S, discrete.sigmas[0]!, discrete.sigmas.at(-1)!) }
+  const { S } = config
+  const [low, high] = [discrete.sigmas[0]!, discrete.sigmas.at(-1)!]
+  switch (config.sigmas) {
+    case 'get_sigmas':
+      return { discrete, sigmas: discrete.levels(S) }
+    case 'karras':
+      return { discrete, sigmas: karrasSigmas(S, low, high) }
+    case 'exponential':
+      return { discrete, sigmas: exponentialSigmas(S, low, high) }
+    case 'polyexponential':
+      return { discrete, sigmas: polyexponentialSigmas(S, low, high) }
+    case 'vp':
+      return { discrete, sigmas: vpSigmas(S) }
+  }
 }
 
 /** What the callback of a sampler sees at each step: the first call of the network in it, and the level it began at. */
