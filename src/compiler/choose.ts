@@ -5,6 +5,7 @@ import { convLowerings } from './lowerings/conv2d.js'
 import { groupNormLowerings } from './lowerings/group-norm.js'
 import { poolLowerings } from './lowerings/pool.js'
 import { resizeLowerings } from './lowerings/resize.js'
+import { siluLowerings } from './lowerings/silu.js'
 import type { Target } from './target.js'
 
 /** Every lowering of every operation; the first that fits is taken. */
@@ -14,6 +15,7 @@ export const lowerings: readonly Lowering[] = [
   ...attentionLowerings,
   ...resizeLowerings,
   ...poolLowerings,
+  ...siluLowerings,
 ]
 
 /** The lowering for a node on a target; undefined leaves the operation as it is. */

@@ -3,7 +3,7 @@ import type { Program } from '../tensor/program.js'
 import { type Shape, show } from '../tensor/shape.js'
 import type { Dtype, Tensor } from '../tensor/tensor.js'
 import { topological } from '../tensor/walk.js'
-import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, valueMessage } from './onnx.js'
+import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, typeCode, valueMessage } from './onnx.js'
 import { packNumbers } from './pack.js'
 import type { Message } from './protobuf.js'
 
@@ -20,14 +20,19 @@ export interface EmitOptions {
   weights?: (name: string) => TensorBytes | undefined
   /** Nodes in the order in which they are to run; the default is the order of their definition. */
   order?: readonly Tensor[]
+  /** Computes f32 in f64, between f32 inputs and outputs. */
+  double?: boolean
 }
+
+/** What the runtime cannot compute in f64. */
+const floatOnly = new Set(['AveragePool', 'Conv', 'ConvTranspose', 'Cos', 'Erf', 'Gelu', 'Resize'])
 
 /**
  * Writes a program out as ONNX. Every operation must know how to emit itself: lower the program first.
  *
  * @throws TypeError where an operation needs a lowering.
  */
-export function emitProgram(program: Program, { weights, order }: EmitOptions = {}): Emitted {
+export function emitProgram(program: Program, { weights, order, double = false }: EmitOptions = {}): Emitted {
   const nodes: Message[] = []
   const initialisers: Message[] = []
   const constants = new Map<string, string>()
@@ -35,19 +40,35 @@ export function emitProgram(program: Program, { weights, order }: EmitOptions = 
   const names = new Map<Tensor, string>()
   let counter = 0
 
-  const node: Emitter['node'] = (type, inputs, attributes = {}, { domain = '' } = {}) => {
+  const plain: Emitter['node'] = (type, inputs, attributes = {}, { domain = '' } = {}) => {
     const output = `${type}_${counter++}`
     nodes.push(nodeMessage(output, type, inputs, [output], attributes, domain))
     if (domain !== '') domains.add(domain)
     return output
   }
+  const cast = (name: string, to: Dtype | 'f64') => plain('Cast', [name], { to: typeCode[to] })
+  const inDouble: Emitter['node'] = (type, inputs, attributes = {}, options = {}) => {
+    if (type === 'Cast' && attributes.to === typeCode.f32) return cast(inputs[0]!, 'f64')
+    if (!floatOnly.has(type)) return plain(type, inputs, attributes, options)
+    return cast(
+      plain(
+        type,
+        inputs.map(name => name && cast(name, 'f32')),
+        attributes,
+        options,
+      ),
+      'f64',
+    )
+  }
+  const node = double ? inDouble : plain
+  const stored = (dtype: Dtype) => (double && dtype === 'f32' ? 'f64' : dtype)
   const constant = (dtype: Dtype, shape: Shape, data: ArrayLike<number>): string => {
-    const packed = packNumbers(dtype, data)
+    const packed = packNumbers(stored(dtype), data)
     const key = packed.length <= 256 ? `${dtype}${shape}:${packed}` : undefined
     const known = key === undefined ? undefined : constants.get(key)
     if (known !== undefined) return known
     const name = `constant_${initialisers.length}`
-    initialisers.push(tensorMessage(name, dtype, shape, { kind: 'inline', data: packed }))
+    initialisers.push(tensorMessage(name, stored(dtype), shape, { kind: 'inline', data: packed }))
     if (key !== undefined) constants.set(key, name)
     return name
   }
@@ -91,17 +112,15 @@ export function emitProgram(program: Program, { weights, order }: EmitOptions = 
         `emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`,
       )
     }
-    names.set(
-      tensor,
-      op.emit(
-        emitter,
-        tensor.inputs.map(t => names.get(t)!),
-        tensor,
-      ),
-    )
+    const given = tensor.inputs.map(t => names.get(t)!)
+    const name = op.emit(emitter, given, tensor)
+    const isFed = op.name === 'input' || op.name === 'parameter'
+    names.set(tensor, isFed && stored(tensor.dtype) === 'f64' ? cast(name, 'f64') : name)
   }
   const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
-    nodes.push(nodeMessage(`output_${name}`, 'Identity', [names.get(tensor)!], [name], {}, ''))
+    const result = names.get(tensor)!
+    const last = stored(tensor.dtype) === 'f64' ? cast(result, 'f32') : result
+    nodes.push(nodeMessage(`output_${name}`, 'Identity', [last], [name], {}, ''))
     return valueMessage(name, tensor.dtype, tensor.shape)
   })
   const bytes = modelBytes({ nodes, initialisers, inputs, outputs, domains: [...domains] })

@@ -4,7 +4,7 @@ import type { Dtype } from '../tensor/tensor.js'
 import { bytes, float, integer, integers, type Message, nested, serialise, string } from './protobuf.js'
 
 // Field numbers and type codes: onnx/onnx.proto3, IR version 10.
-const typeCode: Record<Dtype, number> = { f32: 1, f16: 10, i64: 7, bool: 9 }
+export const typeCode: Record<Dtype | 'f64', number> = { f32: 1, f64: 11, f16: 10, i64: 7, bool: 9 }
 const irVersion = 10
 /** The operator set that emission is written against. */
 export const opset = 21
@@ -40,7 +40,7 @@ function attributeMessage(name: string, value: NodeAttribute): Message {
 }
 
 /** A named constant tensor. */
-export function tensorMessage(name: string, dtype: Dtype, shape: Shape, data: TensorBytes): Message {
+export function tensorMessage(name: string, dtype: Dtype | 'f64', shape: Shape, data: TensorBytes): Message {
   const entry = (key: string, value: string) => nested(13, [...string(1, key), ...string(2, value)])
   return [
     ...integers(1, shape),

@@ -2,8 +2,10 @@ import type { Dtype } from '../tensor/tensor.js'
 import { float32ToFloat16 } from '../weights/dtypes.js'
 
 /** Numbers as the little-endian bytes of a dtype. */
-export function packNumbers(dtype: Dtype, data: ArrayLike<number>): Uint8Array {
+export function packNumbers(dtype: Dtype | 'f64', data: ArrayLike<number>): Uint8Array {
   switch (dtype) {
+    case 'f64':
+      return bytesOf(Float64Array.from(data))
     case 'f32':
       return bytesOf(Float32Array.from(data))
     case 'f16':

@@ -5,4 +5,6 @@ export interface Target {
   readonly training: boolean
   /** Whether the runtime's own operators (com.microsoft) may be used besides the standard ones. */
   readonly contrib: boolean
+  /** Computes f32 in f64, between f32 inputs and outputs: slow, to tell rounding from mistakes. */
+  readonly double?: boolean
 }

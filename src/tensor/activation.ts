@@ -7,9 +7,9 @@ import { where } from './where.js'
 export const silu = unary('silu', {
   onnx: (to, x) => to.node('Mul', [x, to.node('Sigmoid', [x])]),
   f: x => x / (1 + Math.exp(-x)),
-  gradient: (g, x) => {
+  gradient: (g, x, y) => {
     const s = sigmoid(x)
-    return mul(g, mul(s, add(mul(x, sub(1, s)), 1)))
+    return mul(g, add(mul(y, sub(1, s)), s))
   },
 })
 

@@ -33,15 +33,16 @@ function reduction(
       for (const [first, last] of runsOf(size, attributes.axes)) {
         const parts = [size.slice(0, first), size.slice(first, last + 1), size.slice(last + 1)].map(sizeOf)
         const [before, run, after] = parts as [number, number, number]
-        const reduceMiddle = (shape: Shape) => {
+        const reduceAxis = (axis: number, shape: Shape) => {
           const rows = to.node('Reshape', [name, to.reshapeTo(shape)])
-          name = to.node(onnx, [rows, to.ints([shape.length - 2])], { keepdims: 1 })
+          name = to.node(onnx, [rows, to.ints([axis])], { keepdims: 1 })
         }
-        if (before !== 1) reduceMiddle([before, run, after])
+        if (after === 1) reduceAxis(1, [before, run])
+        else if (before !== 1) reduceAxis(1, [before, run, after])
         else {
           const inner = rowsTogether(run, after)
-          if (inner > 1) reduceMiddle([run / inner, inner * after])
-          reduceMiddle([inner > 1 ? inner : run, after])
+          if (inner > 1) reduceAxis(0, [run / inner, inner * after])
+          reduceAxis(0, [inner > 1 ? inner : run, after])
         }
         size = size.map((n, i) => (i >= first && i <= last ? 1 : n))
       }

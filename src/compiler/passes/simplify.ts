@@ -1,6 +1,7 @@
 import { constant, constantData } from '../../tensor/constant.js'
 import { reshape, transpose } from '../../tensor/reshape.js'
 import { sameShape, sizeOf } from '../../tensor/shape.js'
+import { concat, pad } from '../../tensor/slice.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import { rewrite } from '../../tensor/walk.js'
 
@@ -67,7 +68,7 @@ function shorter(node: Tensor): Tensor {
     case 'add':
       if (isConstant(y, 0) && whole(x)) return x
       if (isConstant(x, 0) && whole(y)) return y
-      return withoutExpand(node)
+      return joinedPads(x, y) ?? withoutExpand(node)
     case 'sub':
     case 'div':
       return isConstant(y, node.op.name === 'sub' ? 0 : 1) && whole(x) ? x : withoutExpand(node)
@@ -88,6 +89,26 @@ function shorter(node: Tensor): Tensor {
     default:
       return node
   }
+}
+
+type Widths = readonly (readonly [number, number])[]
+
+/** The sum of two tensors padded with zeros that lie side by side along one axis: the gradient of a split in parts. */
+function joinedPads(x: Tensor, y: Tensor): Tensor | undefined {
+  if ([x, y].some(t => t.op.name !== 'pad' || t.attributes.value !== 0)) return undefined
+  const [a, b] = [x, y].map(t => t.attributes.widths) as [Widths, Widths]
+  const differing = a.flatMap((width, axis) => (width.every((w, side) => w === b[axis]![side]) ? [] : [axis]))
+  const [axis] = differing
+  if (axis === undefined || differing.length > 1) return undefined
+  const [first, second] = a[axis]![0] <= b[axis]![0] ? [x, y] : [y, x]
+  const [early, late] = [first, second].map(t => (t.attributes.widths as Widths)[axis]!) as [Widths[0], Widths[0]]
+  const end = early[0] + first.inputs[0]!.shape[axis]!
+  if (end !== late[0]) return undefined
+  const joined = concat([first.inputs[0]!, second.inputs[0]!], { axis })
+  return pad(
+    joined,
+    a.map((width, i) => (i === axis ? [early[0], late[1]] : width)),
+  )
 }
 
 /** Elementwise operations stretch their operands themselves: an expand before one is a needless copy. */
