@@ -65,6 +65,11 @@ export interface RungeKuttaStep {
 
 /** The three first steps of a PNDM scheduler that does not skip them. Source: scheduling_pndm.py, step_prk. */
 export function rungeKuttaSteps(config: SchedulerConfig, plan: SchedulePlan): RungeKuttaStep[] {
+  if (plan.timesteps.length < 4) {
+    throw new RangeError(
+      `PNDM's first three steps need 4 steps or more, found ${plan.timesteps.length}; skip_prk_steps does without`,
+    )
+  }
   const { timesteps } = callList('PNDMScheduler', { ...config, skip_prk_steps: false }, plan)
   const half = Math.floor(Math.floor(config.num_train_timesteps / plan.timesteps.length) / 2)
   const level = (t: number) => timedLevel(plan.alphasCumprod, t)

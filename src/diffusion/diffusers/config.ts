@@ -96,6 +96,17 @@ const classDefaults = {
   EDMDPMSolverMultistepScheduler: edm,
 } as const
 
+/** The classes that know `rescale_betas_zero_snr`; the others pass over it. */
+const rescaling: readonly string[] = [
+  'DDIMScheduler',
+  'DDPMScheduler',
+  'LCMScheduler',
+  'EulerDiscreteScheduler',
+  'EulerAncestralDiscreteScheduler',
+  'DPMSolverMultistepScheduler',
+  'UniPCMultistepScheduler',
+]
+
 /** diffusers' scheduler classes that latentkit knows. */
 export type SchedulerName = keyof typeof classDefaults
 
@@ -106,8 +117,11 @@ export function isSchedulerName(name: string): name is SchedulerName {
 /** A class's configuration with its defaults filled in; throws LatentkitError where a value makes no sense. */
 export function schedulerConfig(name: SchedulerName, given: Readonly<Record<string, unknown>>): SchedulerConfig {
   const parsed = schema.safeParse({ ...classDefaults[name], ...given })
-  if (parsed.success) return parsed.data
-  throw new LatentkitError(`Cannot use this configuration of ${name}: ${z.prettifyError(parsed.error)}`)
+  if (!parsed.success) {
+    throw new LatentkitError(`Cannot use this configuration of ${name}: ${z.prettifyError(parsed.error)}`)
+  }
+  const { rescale_betas_zero_snr } = parsed.data
+  return { ...parsed.data, rescale_betas_zero_snr: rescale_betas_zero_snr && rescaling.includes(name) }
 }
 
 /** The parameterization that a `prediction_type` names; throws LatentkitError for flow matching, which has its own. */

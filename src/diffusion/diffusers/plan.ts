@@ -92,15 +92,15 @@ function lcmTimesteps(config: SchedulerConfig, steps: number, options: PlanOptio
 }
 
 /** A last cumulative alpha that keeps sigma finite where the SNR is rescaled to zero: 2^-24, f16's smallest number. */
-function finiteAlphas(name: SchedulerName, config: SchedulerConfig): Float32Array {
+function finiteAlphas(config: SchedulerConfig): Float32Array {
   const alphas = diffusersAlphasCumprod(config)
-  if (config.rescale_betas_zero_snr && name !== 'DEISMultistepScheduler') alphas[alphas.length - 1] = 2 ** -24
+  if (config.rescale_betas_zero_snr) alphas[alphas.length - 1] = 2 ** -24
   return alphas
 }
 
 /** Euler, Heun, LMS and DPM2: fractional timesteps, levels interpolated linearly in sigma. */
 function eulerPlan(name: SchedulerName, config: SchedulerConfig, steps: number): SchedulePlan {
-  const alphasCumprod = finiteAlphas(name, config)
+  const alphasCumprod = finiteAlphas(config)
   const table = sigmaTable(alphasCumprod)
   let timesteps: readonly number[] = spacedTimesteps(config, steps, 'fractional')
   let sigmas: readonly number[] = sigmasAt(table, timesteps)
@@ -132,7 +132,7 @@ function hypotenuse32(sigma: number): number {
 
 /** DPM-Solver, UniPC and DEIS: whole timesteps, a start of unit variance. */
 function solverPlan(name: SchedulerName, config: SchedulerConfig, steps: number, { mu }: PlanOptions): SchedulePlan {
-  const alphasCumprod = finiteAlphas(name, config)
+  const alphasCumprod = finiteAlphas(config)
   const table = sigmaTable(alphasCumprod)
   const levels = solverLevels(name, config, steps, table, mu)
   // The network is told whole timesteps: rounded for Karras levels, cut off for the others.
