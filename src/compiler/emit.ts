@@ -24,8 +24,17 @@ export interface EmitOptions {
   double?: boolean
 }
 
-/** What the runtime cannot compute in f64. */
-const floatOnly = new Set(['AveragePool', 'Conv', 'ConvTranspose', 'Cos', 'Erf', 'Gelu', 'Resize'])
+/** What the runtime cannot compute in f64, and how many inputs of each, from the first, are numbers to compute with. */
+const floatOnly = new Map([
+  ['AveragePool', 1],
+  ['Conv', 3],
+  ['ConvTranspose', 3],
+  ['Cos', 1],
+  ['Erf', 1],
+  ['Gelu', 1],
+  ['InstanceNormalization', 3],
+  ['Resize', 1],
+])
 
 /**
  * Writes a program out as ONNX. Every operation must know how to emit itself: lower the program first.
@@ -49,16 +58,10 @@ export function emitProgram(program: Program, { weights, order, double = false }
   const cast = (name: string, to: Dtype | 'f64') => plain('Cast', [name], { to: typeCode[to] })
   const inDouble: Emitter['node'] = (type, inputs, attributes = {}, options = {}) => {
     if (type === 'Cast' && attributes.to === typeCode.f32) return cast(inputs[0]!, 'f64')
-    if (!floatOnly.has(type)) return plain(type, inputs, attributes, options)
-    return cast(
-      plain(
-        type,
-        inputs.map(name => name && cast(name, 'f32')),
-        attributes,
-        options,
-      ),
-      'f64',
-    )
+    const numbers = floatOnly.get(type)
+    if (numbers === undefined) return plain(type, inputs, attributes, options)
+    const narrowed = inputs.map((name, i) => (i < numbers && name !== '' ? cast(name, 'f32') : name))
+    return cast(plain(type, narrowed, attributes, options), 'f64')
   }
   const node = double ? inDouble : plain
   const stored = (dtype: Dtype) => (double && dtype === 'f32' ? 'f64' : dtype)

@@ -49,6 +49,7 @@ export async function compileModel(
   const checkSize = (inputs: HostTensors) => {
     if (limits && open !== undefined) checkFootprint(name, lowered, limits, inputs[open]!.shape[0])
   }
-  const { bytes } = emitProgram(lowered, { weights: parameter => loaded.bytes.get(parameter) })
-  return { model: { bytes, externalData: loaded.externalData, folder: loaded.folder, training }, checkSize }
+  const { double = false } = host.target
+  const { bytes } = emitProgram(lowered, { weights: parameter => loaded.bytes.get(parameter), double })
+  return { model: { bytes, externalData: loaded.externalData, folder: loaded.folder, training, double }, checkSize }
 }

@@ -17,6 +17,8 @@ export interface DeviceOptions {
   readonly threads?: number
   /** Bytes that programs may take on a graphics card; by default the machine's whole memory, where that is known. */
   readonly memory?: number
+  /** Computes in f64 on the processor: several times slower, to tell rounding from mistakes. f32 otherwise. */
+  readonly precision?: 'f32' | 'f64'
 }
 
 /** A worker thread with the sessions and training states in it. */
@@ -31,11 +33,13 @@ export class Device implements AsyncDisposable {
 
   static async open(name: DeviceName, options: DeviceOptions): Promise<Device> {
     const { threads = processor().threads, memory = processor().memory || Number.POSITIVE_INFINITY } = options
+    const double = options.precision === 'f64'
+    if (double && name !== 'cpu') throw new RangeError(`The device "${name}" does not compute in f64, only "cpu" does`)
     const engine = new RemoteEngine()
     try {
       const { native, largestBuffer: buffer } = await engine.call('open', [name, threads])
       const kind: Target['device'] = name === 'webgpu' ? name : native ? 'cpu' : 'wasm'
-      const host: DeviceHost = { name, engine, target: { device: kind, contrib: true }, filesOnDisk: native }
+      const host: DeviceHost = { name, engine, target: { device: kind, contrib: !double, double }, filesOnDisk: native }
       const device = new Device(name, host)
       if (name !== 'cpu' && name !== 'wasm') await checkNumbers(device)
       if (name === 'webgpu') host.limits = { buffer: buffer ?? (await largestBuffer(device)), total: memory }

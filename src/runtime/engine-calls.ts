@@ -8,6 +8,8 @@ export interface ModelSpec {
   /** The folder of the weight files that the model names. */
   readonly folder: string | undefined
   readonly training: boolean
+  /** Whether the model computes in f64. */
+  readonly double: boolean
   /** Which parameters are fed from a state, from which of its arrays, and whose gradients are outputs. */
   readonly state?: {
     readonly id: number

@@ -2,12 +2,16 @@ import type { InferenceSession } from 'onnxruntime-common'
 import type { ModelSpec } from './engine-calls.js'
 
 /** Options of a session for inference or training. */
-export function sessionOptions(threads: number, { training, folder }: ModelSpec): InferenceSession.SessionOptions {
+export function sessionOptions(
+  threads: number,
+  { training, double, folder }: ModelSpec,
+): InferenceSession.SessionOptions {
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    graphOptimizationLevel: 'all',
+    // Above the basic level operators are joined into ones that compute in f32 alone.
+    graphOptimizationLevel: double ? 'basic' : 'all',
     // Planned memory is one block that lives through the run; without the plan, training peaks at half.
     enableMemPattern: !training,
     logSeverityLevel: 4,
