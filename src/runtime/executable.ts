@@ -5,7 +5,7 @@ import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js
 
 export interface RunOptions {
   /** Aborted before the execution has begun, the run is rejected with the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A compiled program: call it with its inputs. */

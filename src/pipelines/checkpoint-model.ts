@@ -1,0 +1,80 @@
+import { cumulativeAlphas, makeBetas } from '../diffusion/index.js'
+import { FileError } from '../platform/errors.js'
+import { validate } from '../schema/index.js'
+import { bpeTokenizer, type Tokenizer, type Vocabulary, vocabularySchema } from '../text/index.js'
+import type { Checkpoint } from '../weights/checkpoint.js'
+import { expectTensors } from '../weights/expect-tensors.js'
+import { type ModelConfig, modelConfig } from './model-config.js'
+import { decodingProgram, denoisingProgram, textProgram } from './programs.js'
+import { trainedSize } from './settings.js'
+
+/** A checkpoint that was found to hold a whole model. */
+export interface CheckpointModel {
+  readonly checkpoint: Checkpoint
+  readonly config: ModelConfig
+  readonly tokenizer: Tokenizer | undefined
+  readonly alphasCumprod: Float64Array
+}
+
+/**
+ * Reads the model that a checkpoint describes and holds it against the weights that are there.
+ *
+ * @throws FileError and SchemaError, naming the file, where they do not fit together.
+ */
+export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
+  const { name, info, weights } = checkpoint
+  const config = validate(modelConfig, info.config, `${name}: config`)
+  const { unet_config, cond_stage_config: text, diffusion } = config
+  if (unet_config === undefined || diffusion === undefined) {
+    throw new FileError(
+      name,
+      'holds a first stage alone: it can reconstruct pictures, not generate them; train a diffusion model over it',
+    )
+  }
+  checkDepth(name, config, weights.size)
+  const tokenizer = text && bpeTokenizer(vocabularyOf(checkpoint))
+  if (tokenizer && tokenizer.size !== text.vocab_size) {
+    throw new FileError(name, `has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${text.vocab_size}`)
+  }
+  const size = { width: trainedSize(config), height: trainedSize(config) }
+  const programs = [
+    denoisingProgram(config, size),
+    decodingProgram(config, size),
+    ...(text ? [textProgram(config)] : []),
+  ]
+  const parameters = programs.flatMap(program => program.parameters.map(p => [p.name, p.shape] as const))
+  expectTensors({ name, tensors: weights }, new Map(parameters), { what: 'the model' })
+  return { checkpoint, config, tokenizer, alphasCumprod: cumulativeAlphas(makeBetas(diffusion)) }
+}
+
+/** The vocabulary of a checkpoint's tokenizer; a FileError where it has none. */
+export function vocabularyOf({ info, name }: Checkpoint): Vocabulary {
+  if (info.vocabulary === undefined) throw new FileError(name, 'holds no vocabulary: it was trained without captions')
+  let vocabulary: unknown
+  try {
+    vocabulary = JSON.parse(info.vocabulary)
+  } catch (cause) {
+    throw new FileError(name, 'is a damaged checkpoint: its vocabulary is no JSON', { cause })
+  }
+  return validate(vocabularySchema, vocabulary, `${name}: vocabulary`)
+}
+
+/** Every layer has a tensor at least: a config of more layers than that would only cost time before it is refused. */
+function checkDepth(
+  name: string,
+  { first_stage_config, unet_config, cond_stage_config }: ModelConfig,
+  tensors: number,
+) {
+  const most = (...counts: (number | readonly number[] | undefined)[]) => Math.max(...counts.flatMap(n => n ?? 0))
+  const { ddconfig } = first_stage_config
+  const deepest = most(
+    ddconfig.ch_mult.length,
+    ddconfig.num_res_blocks,
+    unet_config?.channel_mult.length,
+    unet_config?.num_res_blocks,
+    unet_config?.transformer_depth,
+    cond_stage_config?.n_layer,
+  )
+  if (deepest > tensors)
+    throw new FileError(name, `describes a model of ${deepest} layers in a row, but holds only ${tensors} tensors`)
+}

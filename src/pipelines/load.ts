@@ -1,0 +1,59 @@
+import { openSource } from '#platform'
+import { bytesSource, readAll } from '../platform/sources.js'
+import type { FileSource, SourceLike } from '../platform/types.js'
+import { type DeviceName, openDevice } from '../runtime/index.js'
+import { openCheckpoint } from '../weights/checkpoint.js'
+import { closingOnError } from '../weights/tensor-file.js'
+import { type CheckpointModel, checkpointModel } from './checkpoint-model.js'
+import { Model } from './model.js'
+
+/** Where a model runs. */
+export interface LoadOptions {
+  /** `cpu` by default, in a browser by WebAssembly; `auto` takes a graphics card where one is faster. */
+  readonly device?: DeviceName | 'auto' | undefined
+  /** Threads of the processor; all by default. */
+  readonly threads?: number | undefined
+}
+
+/** The model that comes with latentkit: emoji of 128x128 pixels from a sentence. */
+// Bundlers look for exactly this expression, and copy the file.
+const bundledModel = (): URL => new URL('../../models/emoji.safetensors', import.meta.url)
+
+/** Beyond this a file is not held in memory as a whole. */
+const wholeInMemory = 2 ** 30
+
+/**
+ * Loads a model from a checkpoint that latentkit wrote: a path, a URL, a Blob or bytes; by default the emoji model that
+ * comes with it.
+ *
+ * @throws FileError where the file is missing, damaged, or of another architecture; LatentkitError where the device is absent.
+ * @example
+ * await using model = await load('model.safetensors')
+ * await (await model.generate('red heart', { seed: 7 }).image()).save('heart.png')
+ */
+export async function load(from: SourceLike = bundledModel(), options: LoadOptions = {}): Promise<Model> {
+  const { device: name = 'cpu', threads } = options
+  const [device, model] = await Promise.allSettled([
+    openDevice(name, threads === undefined ? {} : { threads }),
+    openModel(from),
+  ])
+  if (device.status === 'fulfilled' && model.status === 'fulfilled') return new Model(model.value, device.value)
+  if (device.status === 'fulfilled') await device.value.dispose()
+  if (model.status === 'fulfilled') await model.value.checkpoint.close()
+  throw model.status === 'rejected' ? model.reason : (device as PromiseRejectedResult).reason
+}
+
+async function openModel(from: SourceLike): Promise<CheckpointModel> {
+  const checkpoint = await openCheckpoint(await inOnePiece(await openSource(from)))
+  return closingOnError(checkpoint, async () => checkpointModel(checkpoint))
+}
+
+/** What no device can read by itself is read now, rather than in a request for each tensor. */
+async function inOnePiece(source: FileSource): Promise<FileSource> {
+  if (source.path !== undefined || source.size > wholeInMemory) return source
+  return closingOnError(source, async () => {
+    const bytes = await readAll(source)
+    await source.close()
+    return bytesSource(bytes, source.name)
+  })
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod'
+import { LatentkitError } from '../platform/errors.js'
+import { type SamplerName, samplers } from '../samplers/index.js'
+import { validate } from '../schema/index.js'
+import { factorOf, type ModelConfig } from './model-config.js'
+
+const count = z.int().positive()
+/** torch's generator takes 32 bits of a seed. */
+const seed = z.int().min(0).max(0xffffffff)
+
+/** The settings of a generation beside its prompt. */
+export const generateSettings = z
+  .strictObject({
+    negativePrompt: z.string().default('').describe('what guidance leads away from'),
+    seed: seed
+      .optional()
+      .describe('of the first picture, the next ones count on from it; drawn by chance if not given'),
+    count: count.max(100_000).optional().describe('how many pictures'),
+    seeds: z.array(seed).min(1).max(100_000).optional().describe('one for each picture, instead of seed and count'),
+    batch: count.max(1024).default(8).describe('most pictures that are made at once'),
+    steps: count.default(20).describe('how often the network is asked'),
+    guidance: z.number().min(0).max(1000).default(3).describe('how strictly the prompt is followed; 1 is not at all'),
+    sampler: z
+      .enum(Object.keys(samplers) as [SamplerName, ...SamplerName[]])
+      .default('ddim')
+      .describe('the way from noise to a picture'),
+    schedule: z
+      .enum(['trailing', 'leading', 'linspace', 'karras', 'exponential'])
+      .default('trailing')
+      .describe('where the steps lie'),
+    eta: z.number().min(0).max(1).optional().describe('share of the noise that the sampler adds anew'),
+    width: count.optional().describe('in pixels; by default as in training'),
+    height: count.optional().describe('in pixels; by default as in training'),
+    previewEvery: count.optional().describe('steps between two previews'),
+  })
+  .superRefine(({ seed, count, seeds }, { addIssue }) => {
+    if (seeds && (seed !== undefined || count !== undefined))
+      addIssue({ code: 'custom', path: ['seeds'], message: 'leave out seed and count where every picture has its own' })
+  })
+
+/** Settings of a generation as they are handed in: every one may be left out. */
+export type GenerateSettings = z.input<typeof generateSettings>
+
+/** Everything decided: what a generation will do. */
+export interface Plan extends Omit<z.output<typeof generateSettings>, 'seed' | 'count' | 'seeds' | 'width' | 'height'> {
+  readonly prompt: string
+  readonly seeds: readonly number[]
+  readonly width: number
+  readonly height: number
+}
+
+/**
+ * Checks the settings against a model and decides what was left open.
+ *
+ * @throws SchemaError for settings that are unknown or out of range, LatentkitError for those that the model cannot follow.
+ */
+export function planGeneration(config: ModelConfig, prompt: string, given: GenerateSettings): Plan {
+  const { seed, count = 1, seeds, ...settings } = validate(generateSettings, given, 'generate')
+  const text = config.cond_stage_config !== undefined
+  if (!text && (prompt !== '' || settings.negativePrompt !== ''))
+    throw new LatentkitError(
+      'generate: this model was trained without captions and takes no text; leave the prompt out',
+    )
+  const first = seed ?? Math.floor(Math.random() * 2 ** 32)
+  const size = trainedSize(config)
+  return {
+    ...settings,
+    prompt,
+    guidance: text ? settings.guidance : 1,
+    seeds: seeds ?? Array.from({ length: count }, (_, i) => (first + i) % 2 ** 32),
+    width: sideOf(config, 'width', settings.width ?? size),
+    height: sideOf(config, 'height', settings.height ?? size),
+  }
+}
+
+/** Side in pixels of the pictures that a model was trained on. */
+export const trainedSize = (config: ModelConfig): number => Number(config.unet_config!.image_size) * factorOf(config)
+
+/** The network halves a picture in the first stage and again at each of its own levels. */
+function sideOf(config: ModelConfig, name: string, size: number): number {
+  const unit = factorOf(config) * 2 ** (config.unet_config!.channel_mult.length - 1)
+  if (size % unit === 0) return size
+  const near = Math.max(unit, Math.round(size / unit) * unit)
+  throw new LatentkitError(
+    `generate: the ${name} is ${size} pixels; this model wants a multiple of ${unit}, such as ${near}`,
+  )
+}

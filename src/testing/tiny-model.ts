@@ -1,0 +1,72 @@
+import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
+import { decodingProgram, denoisingProgram, textProgram } from '../pipelines/programs.js'
+import { trainedSize } from '../pipelines/settings.js'
+import { version } from '../platform/version.js'
+import { learnBpe, vocabularySize } from '../text/index.js'
+import { encodeCheckpoint } from '../weights/checkpoint.js'
+import { fromFloat32 } from '../weights/dtypes.js'
+import { drawnParameters } from './parameters.js'
+
+const vocabulary = learnBpe(['red heart', 'red car', 'blue heart'], 264)
+
+/** A configuration of a whole model of 16x16 pixels, small enough to run in an instant. */
+export function tinyConfig({ text = true } = {}): ModelConfig {
+  return modelConfig.parse({
+    first_stage_config: {
+      embed_dim: 4,
+      ddconfig: {
+        z_channels: 4,
+        resolution: 16,
+        in_channels: 3,
+        out_ch: 3,
+        ch: 32,
+        ch_mult: [1, 1],
+        num_res_blocks: 1,
+        attn_resolutions: [],
+        attn_type: 'none',
+      },
+    },
+    scale_factor: 0.5,
+    shift_factor: [0.1, 0, -0.1, 0],
+    unet_config: {
+      image_size: 8,
+      in_channels: 4,
+      out_channels: 4,
+      model_channels: 32,
+      channel_mult: [1, 1],
+      num_res_blocks: 1,
+      attention_resolutions: [2],
+      num_heads: 2,
+      ...(text && { use_spatial_transformer: true, context_dim: 16 }),
+    },
+    ...(text && {
+      cond_stage_config: {
+        n_embed: 16,
+        n_layer: 1,
+        vocab_size: vocabularySize(vocabulary),
+        max_seq_len: 8,
+        heads: 2,
+        dim_head: 8,
+      },
+    }),
+    diffusion: { parameterization: 'v', beta_schedule: 'cosine' },
+  })
+}
+
+/** A checkpoint of a model that was never trained, always with the same numbers. */
+export function tinyCheckpoint(config = tinyConfig()): Uint8Array {
+  const size = { width: trainedSize(config), height: trainedSize(config) }
+  const text = config.cond_stage_config !== undefined
+  const programs = [
+    denoisingProgram(config, size),
+    decodingProgram(config, size),
+    ...(text ? [textProgram(config)] : []),
+  ]
+  const weights = programs.flatMap(program =>
+    Object.entries(drawnParameters(program)).map(
+      ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
+    ),
+  )
+  const info = { library: version, config, ...(text && { vocabulary: JSON.stringify(vocabulary) }) }
+  return encodeCheckpoint({ info, weights: new Map(weights) })
+}
