@@ -54,8 +54,12 @@ export async function* findCases(folder: string): AsyncGenerator<string> {
   }
 }
 
-/** Reads one case; throws LatentkitError where its `case.json` is none. */
-export async function openCase(folder: string, path: string): Promise<Case> {
+/** Reads one case; throws LatentkitError where its `case.json` is none. `paths` are those of all cases. */
+export async function openCase(
+  folder: string,
+  path: string,
+  paths: () => Iterable<string> | AsyncIterable<string>,
+): Promise<Case> {
   const place = joinPath(folder, path, 'case.json')
   const parsed = description.safeParse(parseJson(await readText(place), place))
   if (!parsed.success) throw new LatentkitError(`${place} is no reference case: ${z.prettifyError(parsed.error)}`)
@@ -92,8 +96,8 @@ export async function openCase(folder: string, path: string): Promise<Case> {
       return tensors
     },
     async sibling(fits, what) {
-      for await (const other of findCases(folder)) {
-        const candidate = await openCase(folder, other)
+      for await (const other of paths()) {
+        const candidate = await openCase(folder, other, paths)
         if (fits(candidate)) return candidate
       }
       throw new LatentkitError(`${place}: no case of ${folder} holds ${what}`)
