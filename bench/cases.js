@@ -1,0 +1,149 @@
+// What is measured: the same descriptions serve our side (ours.js) and the peer (peer/main.py), so that both build the
+// same networks from the same configurations, the bundled model's out of its own recipes.
+import { readFileSync } from 'node:fs'
+import { parseConfig } from '../dist/schema/config.js'
+import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
+import { diffusionRecipe } from '../dist/train/diffusion-recipe.js'
+import { diffusionModel } from '../dist/train/train-diffusion.js'
+
+const recipe = (file, schema) =>
+  parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
+const autoencoder = recipe('emoji-autoencoder.yaml', autoencoderRecipe)
+const diffusion = recipe('emoji-diffusion.yaml', diffusionRecipe)
+const emoji = diffusionModel(diffusion, autoencoder.first_stage_config, diffusion.vocabulary)
+
+/** 40 million parameters, after the unconditional models of the paper's table 12: attention at 16 and 8, heads of 32. */
+const ldm = diffusionModel(
+  diffusionRecipe.parse({
+    ...diffusion,
+    cond_stage_config: undefined,
+    unet_config: {
+      in_channels: 4,
+      out_channels: 4,
+      model_channels: 128,
+      num_res_blocks: 2,
+      attention_resolutions: [2, 4],
+      channel_mult: [1, 2, 3],
+      num_head_channels: 32,
+    },
+  }),
+  autoencoder.first_stage_config,
+  0,
+)
+
+/** Stable Diffusion 1.5. Source: CompVis/stable-diffusion, configs/stable-diffusion/v1-inference.yaml. */
+const sd15 = {
+  in_channels: 4,
+  out_channels: 4,
+  model_channels: 320,
+  attention_resolutions: [4, 2, 1],
+  num_res_blocks: 2,
+  channel_mult: [1, 2, 4, 4],
+  num_heads: 8,
+  use_spatial_transformer: true,
+  transformer_depth: 1,
+  context_dim: 768,
+  legacy: false,
+}
+
+const { training } = diffusion
+const prompt = 'red heart, noto emoji'
+const blocks = [
+  { batch: 32, channels: 128, size: 16 },
+  { batch: 32, channels: 256, size: 8 },
+]
+const shapeOf = ({ batch, channels, size }) => `${batch}x${channels}x${size}x${size}`
+
+/**
+ * `kind` says what is built, `memory` that the peak is compared too; `steps` are measured after `warmup` others. Times are
+ * those of one step: a batch in training, a call of the network, a whole command for `generate`.
+ */
+export const cases = [
+  ...blocks.map(shape => ({
+    name: `train: residual blocks ${shapeOf(shape)}`,
+    kind: 'blocks',
+    attention: false,
+    ...shape,
+    training,
+    steps: 20,
+  })),
+  ...blocks.map(shape => ({
+    name: `train: residual blocks + attention ${shapeOf(shape)}`,
+    kind: 'blocks',
+    attention: true,
+    heads: shape.channels / 32,
+    ...shape,
+    training,
+    steps: 20,
+  })),
+  {
+    name: `train: bundled UNet and text encoder, batch ${training.batch}`,
+    kind: 'diffusion',
+    model: emoji,
+    batch: training.batch,
+    size: 16,
+    training,
+    memory: true,
+    steps: 8,
+  },
+  {
+    name: 'train: LDM UNet of 40M, batch 16 at 32x32',
+    kind: 'diffusion',
+    model: ldm,
+    batch: 16,
+    size: 32,
+    training,
+    memory: true,
+    steps: 4,
+  },
+  {
+    name: 'train: KL autoencoder, perceptual loss, batch 8 at 128x128',
+    kind: 'autoencoder',
+    recipe: autoencoder,
+    batch: 8,
+    size: 128,
+    training: autoencoder.training,
+    memory: true,
+    steps: 6,
+  },
+  {
+    name: 'infer: bundled UNet, batch 2',
+    kind: 'unet',
+    config: emoji.unet_config,
+    batch: 2,
+    size: 16,
+    tokens: 24,
+    steps: 60,
+  },
+  {
+    name: 'infer: bundled decoder, 128x128',
+    kind: 'decoder',
+    config: emoji.first_stage_config,
+    batch: 1,
+    size: 16,
+    steps: 40,
+  },
+  { name: 'generate: process start to PNG, 20 steps with guidance', kind: 'generate', prompt, steps: 5 },
+  {
+    name: 'SD 1.5 UNet (860M): tracing and emission',
+    kind: 'emission',
+    config: sd15,
+    batch: 2,
+    size: 64,
+    tokens: 77,
+    steps: 5,
+  },
+  {
+    name: 'SD 1.5 UNet (860M): one step, 64x64, batch 2',
+    kind: 'unet',
+    config: sd15,
+    batch: 2,
+    size: 64,
+    tokens: 77,
+    memory: true,
+    steps: 2,
+  },
+]
+
+/** Cases that our side has alone. */
+export const alone = ['generate', 'emission']
