@@ -22,11 +22,14 @@ export const ddConfig = z
     give_pre_end: z.boolean().default(false).describe('the decoder ends before its last normalisation'),
     tanh_out: z.boolean().default(false),
     use_linear_attn: z.boolean().default(false).describe('the same as attn_type: linear'),
-    attn_type: z.enum(['vanilla', 'linear', 'none']).default('vanilla'),
+    attn_type: z
+      .enum(['vanilla', 'vanilla-xformers', 'linear', 'none'])
+      .default('vanilla')
+      .describe('vanilla-xformers is how the original computed vanilla'),
   })
-  .transform(({ use_linear_attn, ...config }) => ({
+  .transform(({ use_linear_attn, attn_type, ...config }) => ({
     ...config,
-    attn_type: use_linear_attn ? ('linear' as const) : config.attn_type,
+    attn_type: use_linear_attn ? 'linear' : attn_type === 'vanilla-xformers' ? 'vanilla' : attn_type,
   }))
   .superRefine((config, { addIssue }) => {
     for (const mult of new Set([1, ...config.ch_mult])) {

@@ -16,7 +16,7 @@ import { type HostTensor, hostTensor } from '../../../runtime/host-tensor.js'
 import { mul } from '../../../tensor/binary.js'
 import type { Program } from '../../../tensor/program.js'
 import { mean } from '../../../tensor/reduce.js'
-import { reshape } from '../../../tensor/reshape.js'
+import { concat } from '../../../tensor/slice.js'
 import { type UnetConfig, unetConfig } from '../../../unet/config.js'
 import { unet } from '../../../unet/unet.js'
 import type { Case } from '../case.js'
@@ -98,10 +98,11 @@ function lossProgram(
   { betas }: Pick<DdpmBuffers, 'betas'>,
 ): Program {
   return traced(inputs, (at, given) => {
-    const { z, noise, alpha, sigma, t, context, y, bound, weights } = given
+    const { z, noise, alpha, sigma, t, context, y, c_concat, bound, weights } = given
     const diffused: Diffused = { x0: z!, noise: noise!, alpha: alpha!, sigma: sigma! }
     const noisy = addNoise(diffused)
-    const output = unet(at, config, { x: noisy, t: t!, context, y })
+    const x = c_concat ? concat([noisy, c_concat], { axis: 1 }) : noisy
+    const output = unet(at, config, { x, t: t!, context, y })
     const target = predictionTarget(variant.parameterization, diffused)
     const errors = sampleErrors(output, target, variant.kind)
     const logvar =
@@ -121,7 +122,7 @@ function lossProgram(
       ...(context && { context_gradient: grad(loss, [context])[0]! }),
       x_noisy: noisy,
       model_output: output,
-      target: reshape(target, target.shape),
+      target,
     }
   })
 }
