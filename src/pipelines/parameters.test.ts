@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { formatParameters, parseParameters } from '../image/index.js'
+import { type SamplerName, samplers } from '../samplers/index.js'
+import { tinyConfig } from '../testing/tiny-model.js'
+import { parametersOf, settingsOf } from './parameters.js'
+import { planGeneration } from './settings.js'
+
+test('settings survive the way into a picture and back', () => {
+  const settings = fc.record({
+    negativePrompt: fc.constantFrom('', 'blue, "car"', 'two\nlines'),
+    seed: fc.integer({ min: 0, max: 0xffffffff }),
+    steps: fc.integer({ min: 1, max: 1000 }),
+    guidance: fc.constantFrom(0, 1, 2.5, 7),
+    sampler: fc.constantFrom(...(Object.keys(samplers) as SamplerName[])),
+    schedule: fc.constantFrom('trailing', 'leading', 'linspace', 'karras', 'exponential'),
+    eta: fc.constantFrom(0, 0.25, 1),
+    width: fc.constantFrom(16, 32),
+    height: fc.constantFrom(16, 24),
+  })
+  fc.assert(
+    fc.property(settings, given => {
+      const plan = planGeneration(tinyConfig(), 'red heart', given as never)
+      const { negativePrompt, ...rest } = given
+      const expected = negativePrompt === '' ? { ...rest } : { ...given }
+      const text = formatParameters(parametersOf(plan, plan.seeds[0]!, 'tiny'))
+      assert.deepEqual(settingsOf(parseParameters(text)), expected)
+    }),
+  )
+})
+
+test('an unknown sampler is named with the known ones, an unknown schedule left out', () => {
+  assert.throws(() => settingsOf({ prompt: '', sampler: 'Restart' }), /sampler "Restart"; known are DDIM, /)
+  assert.deepEqual(settingsOf({ prompt: '', scheduleType: 'Automatic', steps: 3 }), { steps: 3 })
+  assert.deepEqual(settingsOf({ prompt: '', scheduleType: 'Karras' }), { schedule: 'karras' })
+})
