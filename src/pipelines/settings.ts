@@ -19,7 +19,12 @@ export const generateSettings = z
     seeds: z.array(seed).min(1).max(100_000).optional().describe('one for each picture, instead of seed and count'),
     batch: count.max(1024).default(8).describe('most pictures that are made at once'),
     steps: count.default(20).describe('how often the network is asked'),
-    guidance: z.number().min(0).max(1000).default(3).describe('how far the prompt leads; 1 is the network's own answer to it'),
+    guidance: z
+      .number()
+      .min(0)
+      .max(1000)
+      .default(3)
+      .describe('how far the prompt leads the network; 1 is its plain answer'),
     sampler: z
       .enum(Object.keys(samplers) as [SamplerName, ...SamplerName[]])
       .default('ddim')
