@@ -15,6 +15,7 @@ export const diffusionConfig = z.strictObject({
   linear_end: z.number().positive().lt(1).default(2e-2),
   cosine_s: z.number().positive().default(8e-3),
 })
+/** A checked noise schedule, defaults filled in. */
 export type DiffusionConfig = z.infer<typeof diffusionConfig>
 
 /**
@@ -52,6 +53,7 @@ export const modelConfig = z
     }
     if (typeof unet.image_size !== 'number') problem(['unet_config', 'image_size'], 'give the size of the latents')
   })
+/** A checked configuration of a whole model, defaults filled in. */
 export type ModelConfig = z.infer<typeof modelConfig>
 
 /** Pixels along each side for which a latent stands. */

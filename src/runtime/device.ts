@@ -12,6 +12,7 @@ import type { Weights } from './weights.js'
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
 export type DeviceName = 'cpu' | 'wasm' | 'webgpu' | 'cuda' | 'directml' | 'coreml'
 
+/** What a device may take. */
 export interface DeviceOptions {
   /** Threads of an execution on the processor; all by default. */
   readonly threads?: number

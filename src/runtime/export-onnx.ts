@@ -5,6 +5,7 @@ import { LatentkitError } from '../platform/errors.js'
 import type { Program } from '../tensor/program.js'
 import { loadWeights, type Weights } from './weights.js'
 
+/** What goes into an .onnx file, and which operators it may use. */
 export interface ExportOptions {
   /** Values of the parameters; without them the parameters are inputs of the model. */
   readonly weights?: Weights

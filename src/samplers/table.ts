@@ -104,6 +104,7 @@ function cleanEnd(loop: SigmaLoop): SigmaLoop {
   }
 }
 
+/** Name of a sampler in `samplers`. */
 export type SamplerName = keyof typeof samplers
 
 export function isSamplerName(name: string): name is SamplerName {

@@ -78,8 +78,11 @@ export interface Spec {
   readonly shape: Shape
 }
 
-/** Specs of inputs: `f32(2, 4, 8, 8)`. */
+/** An input of 32-bit floats: `f32(2, 4, 8, 8)`; a first size of -1 leaves the batch open. */
 export const f32 = (...shape: number[]): Spec => ({ dtype: 'f32', shape })
+/** An input of 16-bit floats. */
 export const f16 = (...shape: number[]): Spec => ({ dtype: 'f16', shape })
+/** An input of 64-bit integers, such as token ids. */
 export const i64 = (...shape: number[]): Spec => ({ dtype: 'i64', shape })
+/** An input of truth values, such as a mask. */
 export const bool = (...shape: number[]): Spec => ({ dtype: 'bool', shape })

@@ -24,4 +24,5 @@ export const autoencoderRecipe = z
     if (crop !== undefined && (crop % f !== 0 || crop > data.size))
       problem(['crop'], `wanted a multiple of ${f} that is at most data.size, ${data.size}`)
   })
+/** A checked recipe of a first stage, defaults filled in. */
 export type AutoencoderRecipe = z.infer<typeof autoencoderRecipe>

@@ -48,4 +48,5 @@ export const diffusionRecipe = z
     const found = text === undefined ? 'there is no cond_stage_config' : `the text encoder's n_embed is ${text.n_embed}`
     addIssue({ code: 'custom', path: ['unet_config', 'context_dim'], message: found })
   })
+/** A checked recipe of a diffusion model, defaults filled in. */
 export type DiffusionRecipe = z.infer<typeof diffusionRecipe>

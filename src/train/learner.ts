@@ -2,6 +2,7 @@ import { openSource } from '#platform'
 import type { DrawState } from '../data/draws.js'
 import { adamw, ema } from '../optim/index.js'
 import { FileError } from '../platform/errors.js'
+import type { SourceLike } from '../platform/types.js'
 import type { Device, TrainingState, WeightSource } from '../runtime/index.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
@@ -133,7 +134,11 @@ async function restore(state: TrainingState, parameters: readonly Parameter[], f
   return progress.data
 }
 
-/** Opens the checkpoint to go on from, if it is there. */
-export async function checkpointAt(path: string): Promise<Checkpoint> {
-  return openCheckpoint(await openSource(path))
+/**
+ * Opens a checkpoint that latentkit wrote, to go on training from it or to use it as a first stage; close it when done.
+ *
+ * @throws FileError where it is missing, damaged or foreign.
+ */
+export async function checkpointAt(from: SourceLike): Promise<Checkpoint> {
+  return openCheckpoint(await openSource(from))
 }

@@ -24,6 +24,7 @@ import { type DeviceLearner, openLearner } from './learner.js'
 import { learningRates } from './learning-rate.js'
 import { streamOf } from './streams.js'
 
+/** What training takes. */
 export interface TrainOptions<Recipe> {
   readonly device: Device
   readonly recipe: Recipe

@@ -29,6 +29,7 @@ export const checkpointInfoSchema = z.strictObject({
   /** Fingerprint of the data it was trained on. */
   data: z.string().optional(),
 })
+/** What a checkpoint says about itself, checked. */
 export type CheckpointInfo = z.infer<typeof checkpointInfoSchema>
 
 /** What resuming needs beside the weights: tensors (moments, averages) and plain values (steps, generators, position). */

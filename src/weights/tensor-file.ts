@@ -2,6 +2,7 @@ import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import type { DType, TensorData } from './dtypes.js'
 
+/** Element type and shape of a stored tensor. */
 export interface TensorInfo {
   readonly dtype: DType
   readonly shape: readonly number[]

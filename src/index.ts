@@ -1,0 +1,49 @@
+import * as operations from './tensor/ops.js'
+
+export { checkpoint, grad } from './autodiff/index.js'
+export type { Image, Parameters } from './image/index.js'
+export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
+export type { GeneratedImage } from './pipelines/generated-image.js'
+export { type LoadOptions, load } from './pipelines/load.js'
+export type { GenerateEvent, GenerateOptions, Generation, Model } from './pipelines/model.js'
+export { type ModelConfig, modelConfig } from './pipelines/model-config.js'
+export { settingsOf } from './pipelines/parameters.js'
+export type { GenerateSettings } from './pipelines/settings.js'
+export { FileError, LatentkitError } from './platform/errors.js'
+export { version } from './platform/version.js'
+export {
+  type Device,
+  type DeviceName,
+  type DeviceOptions,
+  type Executable,
+  type ExportOptions,
+  exportOnnx,
+  type HostTensor,
+  hostIntegers,
+  hostTensor,
+  openDevice,
+} from './runtime/index.js'
+export { type SamplerName, samplers } from './samplers/index.js'
+export { SchemaError } from './schema/index.js'
+export { type Program, type Scope, trace } from './tensor/program.js'
+export { bool, type Dtype, f16, f32, i64, type Spec, type Tensor } from './tensor/tensor.js'
+export { type AutoencoderRecipe, autoencoderRecipe } from './train/autoencoder-recipe.js'
+export { type DiffusionRecipe, diffusionRecipe } from './train/diffusion-recipe.js'
+export type { TrainEvent } from './train/events.js'
+export { DivergedError } from './train/fit.js'
+export { checkpointAt as openCheckpoint } from './train/learner.js'
+export { type TrainOptions, trainAutoencoder } from './train/train-autoencoder.js'
+export { type TrainDiffusionOptions, trainDiffusion } from './train/train-diffusion.js'
+export type { Checkpoint, CheckpointInfo } from './weights/checkpoint.js'
+export { toFloat32 } from './weights/dtypes.js'
+export { openWeights } from './weights/open-weights.js'
+export type { StoredTensor, TensorFile, TensorInfo } from './weights/tensor-file.js'
+
+/**
+ * The operations of the language that models are written in: functions of symbolic tensors, whose shapes are checked as
+ * the model is written.
+ *
+ * @example
+ * const program = trace({ x: f32(2, 3) }, (_, { x }) => ({ loss: ops.mean(ops.square(x)) }))
+ */
+export const ops = operations
