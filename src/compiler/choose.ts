@@ -8,7 +8,7 @@ import { resizeLowerings } from './lowerings/resize.js'
 import { siluLowerings } from './lowerings/silu.js'
 import type { Target } from './target.js'
 
-/** Every lowering of every operation; the first that fits is taken. */
+/** Every lowering of every operation; the first that fits and pays is taken. */
 export const lowerings: readonly Lowering[] = [
   ...convLowerings,
   ...groupNormLowerings,
@@ -20,5 +20,7 @@ export const lowerings: readonly Lowering[] = [
 
 /** The lowering for a node on a target; undefined leaves the operation as it is. */
 export function choose(node: Tensor, target: Target): Lowering | undefined {
-  return lowerings.find(lowering => lowering.op === node.op.name && lowering.fits(node, target))
+  return lowerings.find(
+    ({ op, fits, pays }) => op === node.op.name && fits(node, target) && (pays?.(node, target) ?? true),
+  )
 }

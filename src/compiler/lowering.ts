@@ -9,5 +9,7 @@ export interface Lowering<A extends Attributes = Attributes> {
   readonly op: Operation<A>['name']
   /** Whether it can stand in for this node on this target. */
   fits(node: Tensor<A>, target: Target): boolean
+  /** Whether it is the one to take where nothing was measured; absent means always. */
+  pays?(node: Tensor<A>, target: Target): boolean
   rewrite(node: Tensor<A>, target: Target): Tensor
 }

@@ -1,7 +1,7 @@
 import { add } from '../../tensor/binary.js'
 import type { ConvAttributes } from '../../tensor/conv.js'
 import { reshape } from '../../tensor/reshape.js'
-import type { Shape } from '../../tensor/shape.js'
+import { type Shape, sizeOf } from '../../tensor/shape.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import type { Lowering } from '../lowering.js'
 import type { Target } from '../target.js'
@@ -76,6 +76,14 @@ const trainsOnCpu = ({ device, training }: Target): boolean => training && devic
 
 const operations = ['conv2d', 'conv2dInputGradient', 'conv2dWeightGradient']
 
+/** Products of numbers for every 3x3 tap below which Winograd's algorithm gains too little to give up precision for it. */
+const enoughProducts = 2 ** 24
+
+function isLarge(node: Tensor): boolean {
+  const { weight, result } = shapesOf(node)
+  return Math.abs(sizeOf(result)) * weight[1]! >= enoughProducts
+}
+
 /** Fewest products: 36 instead of 144 for 16 pixels. Relative error about 1e-5 (F2: 5e-7). */
 const winograd = (outputs: 2 | 4): Lowering[] =>
   operations.map(op => ({
@@ -86,6 +94,7 @@ const winograd = (outputs: 2 | 4): Lowering[] =>
       node.dtype === 'f32' &&
       isWinograd(shapesOf(node)) &&
       (node.attributes as ConvAttributes).groups === 1,
+    pays: node => outputs === 4 && isLarge(node),
     rewrite: node => rewriteBy(node, `winograd${outputs}`, axis => winogradAxis(outputs, axis)),
   }))
 
