@@ -230,6 +230,15 @@ test('weights that give no numbers make an error, never a picture', async () => 
   })
 })
 
+test('a model that is disposed while it works says so, and the process lives on', async () => {
+  for (const wait of [0, 20, 100, 300]) {
+    const gone = await load(tinyCheckpoint(), { threads: 1 })
+    const picture = gone.generate('red heart', { steps: 500 }).image()
+    await new Promise(resolve => setTimeout(resolve, wait))
+    await Promise.all([gone.dispose(), assert.rejects(picture, /disposed/)])
+  }
+})
+
 test('a disposed model says so', async () => {
   const gone = await load(tinyCheckpoint(), { threads: 1 })
   await gone.dispose()

@@ -70,8 +70,7 @@ export class Device implements AsyncDisposable {
 
   /** Frees everything on the device and ends its thread. */
   async dispose(): Promise<void> {
-    await this.#host.engine.callUnlessDead('close', [])
-    await this.#host.engine.terminate()
+    await this.#host.engine.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,7 @@ export class RemoteEngine {
   #last: Promise<unknown> = Promise.resolve()
   #next = 0
   #dead: Error | undefined
+  #closing: Error | undefined
 
   constructor() {
     this.#worker.onMessage(message => this.#settle(message as Reply))
@@ -33,6 +34,7 @@ export class RemoteEngine {
     args: Parameters<EngineCalls[M]>,
     signal?: AbortSignal,
   ): ReturnType<EngineCalls[M]> {
+    if (this.#closing) return Promise.reject(this.#closing) as ReturnType<EngineCalls[M]>
     const turn = this.#last.then(() => {
       signal?.throwIfAborted()
       return this.#post(method, args)
@@ -44,12 +46,20 @@ export class RemoteEngine {
   /** Calls a method that frees something: where the worker is dead, that has happened. */
   async callUnlessDead<M extends EngineMethod>(method: M, args: Parameters<EngineCalls[M]>): Promise<void> {
     await this.#last
-    if (!this.#dead) await this.call(method, args)
+    if (!this.#dead && !this.#closing) await this.call(method, args)
+  }
+
+  /** Ends the worker when all calls up to now are done; to end it within one would end the process. */
+  async close(): Promise<void> {
+    const closed = this.#dead ? undefined : this.call('close', [])
+    this.#closing ??= disposed()
+    await closed?.catch(() => {})
+    await this.terminate()
   }
 
   /** Ends the worker; calls that wait are rejected. */
   async terminate(): Promise<void> {
-    this.#end(new LatentkitError('The device has been disposed'))
+    this.#end(disposed())
     await this.#worker.terminate()
   }
 
@@ -81,6 +91,8 @@ export class RemoteEngine {
     this.#waiting.clear()
   }
 }
+
+const disposed = () => new LatentkitError('The device has been disposed')
 
 function revived({ name, message }: { name: string; message: string }): Error {
   if (name === 'RangeError') return new RangeError(message)

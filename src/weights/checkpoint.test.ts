@@ -18,6 +18,7 @@ const contents: CheckpointContents<TensorData> = {
     vocabulary: 'red\nheart\n',
     recipe: { rate: 1e-4 },
     data: 'abc',
+    licences: 'MIT',
   },
   weights: new Map([['model.diffusion_model.time_embed.0.weight', weight]]),
   training: {

@@ -28,6 +28,8 @@ export const checkpointInfoSchema = z.strictObject({
   recipe: jsonObject.optional(),
   /** Fingerprint of the data it was trained on. */
   data: z.string().optional(),
+  /** Under which conditions it may be used, and whom to name. */
+  licences: z.string().optional(),
 })
 /** What a checkpoint says about itself, checked. */
 export type CheckpointInfo = z.infer<typeof checkpointInfoSchema>
@@ -70,7 +72,7 @@ export function encodeCheckpoint(contents: CheckpointContents<TensorData>): Uint
 }
 
 function flatten<Tensor extends TensorToWrite>({ info, weights, training }: CheckpointContents<Tensor>) {
-  const { library, config, vocabulary, recipe, data } = checkpointInfoSchema.parse(info)
+  const { library, config, vocabulary, recipe, data, licences } = checkpointInfoSchema.parse(info)
   const tensors = new Map<string, Tensor>(weights)
   for (const name of weights.keys()) {
     if (name.startsWith(trainingPrefix))
@@ -84,6 +86,7 @@ function flatten<Tensor extends TensorToWrite>({ info, weights, training }: Chec
     vocabulary,
     recipe: recipe && JSON.stringify(recipe),
     data,
+    licences,
     training: training && JSON.stringify(training.values),
   }
   const metadata = new Map<string, string>()
@@ -115,6 +118,7 @@ export async function openCheckpoint(source: FileSource): Promise<Checkpoint> {
       vocabulary: texts.get('vocabulary'),
       recipe: jsonOf(file.name, texts, 'recipe'),
       data: texts.get('data'),
+      licences: texts.get('licences'),
     })
     if (!info.success) throw new FileError(file.name, `is a damaged checkpoint: ${z.prettifyError(info.error)}`)
     const weights = new Map<string, StoredTensor>()
