@@ -6,6 +6,7 @@ import { groupNormLowerings } from './lowerings/group-norm.js'
 import { poolLowerings } from './lowerings/pool.js'
 import { resizeLowerings } from './lowerings/resize.js'
 import { siluLowerings } from './lowerings/silu.js'
+import { sineLowerings } from './lowerings/sine.js'
 import type { Target } from './target.js'
 
 /** Every lowering of every operation; the first that fits and pays is taken. */
@@ -16,6 +17,7 @@ export const lowerings: readonly Lowering[] = [
   ...resizeLowerings,
   ...poolLowerings,
   ...siluLowerings,
+  ...sineLowerings,
 ]
 
 /** The lowering for a node on a target; undefined leaves the operation as it is. */

@@ -25,11 +25,37 @@ const types: Readonly<Record<string, string>> = {
   wasm: 'application/wasm',
 }
 
+const flags = [
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // WebGPU in software, where there is no graphics card.
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+]
+
 type Functions = Readonly<Record<string, (...args: never[]) => unknown>>
 
-/** A page that has loaded a module of this repository. */
-export interface ModulePage<Module> extends AsyncDisposable {
+export interface OpenedPage extends AsyncDisposable {
   readonly page: Page
+}
+
+/** Opens an address in a Chromium of its own; what goes wrong in the page is printed. */
+export async function openPage(url: string): Promise<OpenedPage> {
+  const { chromium: launcher } = await import('playwright-core')
+  const browser = await launcher.launch({ executablePath: chromium, args: flags })
+  const page = await browser.newPage()
+  page.on('pageerror', error => console.error(error))
+  page.on('requestfailed', request => console.error(`${request.url()} failed: ${request.failure()?.errorText}`))
+  await page.goto(url)
+  return { page, [Symbol.asyncDispose]: () => browser.close() }
+}
+
+/** A page that has loaded a module of this repository. */
+export interface ModulePage<Module> extends OpenedPage {
   /** Calls a function that the module exports; arguments and result are plain data. */
   call<Name extends keyof Module>(
     name: Name,
@@ -46,7 +72,6 @@ export interface ModulePage<Module> extends AsyncDisposable {
  * assert.equal(await page.call('sum', 1, 2), 3)
  */
 export async function openModule<Module extends object>(module: URL): Promise<ModulePage<Module>> {
-  const { chromium: launcher } = await import('playwright-core')
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? '/', root).pathname.slice(1)
     const known = /^(dist|fixtures|node_modules)\/[\w./@-]+$/.test(path)
@@ -59,15 +84,9 @@ export async function openModule<Module extends object>(module: URL): Promise<Mo
     response.end(path.startsWith('dist/') && path.endsWith('.js') ? withPaths(String(body)) : body)
   })
   await new Promise<void>(done => void server.listen(0, '127.0.0.1', done))
-  const args = [
-    '--no-sandbox',
-    '--enable-unsafe-webgpu',
-    '--use-webgpu-adapter=swiftshader',
-    '--enable-features=Vulkan',
-  ]
-  const browser = await launcher.launch({ executablePath: chromium, args })
-  const page = await browser.newPage()
-  await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  const { page, [Symbol.asyncDispose]: close } = await openPage(
+    `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+  )
   const path = module.href.slice(root.href.length - 1)
   return {
     page,
@@ -78,7 +97,7 @@ export async function openModule<Module extends object>(module: URL): Promise<Mo
         args,
       ] as const) as never,
     async [Symbol.asyncDispose]() {
-      await browser.close()
+      await close()
       server.close()
     },
   }
