@@ -9,6 +9,7 @@ import { trace } from '../tensor/program.js'
 import { mean } from '../tensor/reduce.js'
 import { f32 } from '../tensor/tensor.js'
 import { square } from '../tensor/unary.js'
+import { openWebgpu } from '../testing/webgpu.js'
 import { type HostTensor, hostTensor, openDevice } from './index.js'
 
 const zeros = { kind: 'constant', value: 0 } as const
@@ -53,9 +54,15 @@ const weights = new Map(
   start.map(({ name, shape, data }): [string, HostTensor] => [name, { dtype: 'f32', shape, data }]),
 )
 
-for (const name of ['cpu', 'wasm'] as const) {
-  test(`${name}: a compiled program gives the oracle's numbers`, async () => {
-    await using device = await openDevice(name, { threads: 1 })
+/** A device, or why it is not there. */
+const opened = (name: 'cpu' | 'wasm' | 'webgpu') =>
+  name === 'webgpu' ? openWebgpu() : openDevice(name, { threads: 1 })
+
+for (const name of ['cpu', 'wasm', 'webgpu'] as const) {
+  test(`${name}: a compiled program gives the oracle's numbers`, async t => {
+    const there = await opened(name)
+    if (typeof there === 'string') return t.skip(there)
+    await using device = there
     await using run = await device.compile(regression, { weights })
     const { loss, prediction } = await run(batch)
     const expected = oracle(initial)
@@ -67,8 +74,10 @@ for (const name of ['cpu', 'wasm'] as const) {
     await assert.rejects(run({ ...batch, z: batch.x }), /no input "z"; it takes x, y/)
   })
 
-  test(`${name}: gradients accumulate, updates follow AdamW and EMA, snapshots restore`, async () => {
-    await using device = await openDevice(name, { threads: 1 })
+  test(`${name}: gradients accumulate, updates follow AdamW and EMA, snapshots restore`, async t => {
+    const there = await opened(name)
+    if (typeof there === 'string') return t.skip(there)
+    await using device = there
     await using state = await device.state(start, { optimiser: adamw({ weightDecay: 0.1 }), ema: ema({ decay: 0.9 }) })
     await using step = await state.training(regression)
     const { loss } = await step.accumulate(batch)

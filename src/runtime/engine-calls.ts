@@ -1,3 +1,4 @@
+import type { StateUse } from './engine-state.js'
 import type { HostTensors } from './host-tensor.js'
 
 /** A model for a session. */
@@ -10,23 +11,30 @@ export interface ModelSpec {
   readonly training: boolean
   /** Whether the model computes in f64. */
   readonly double: boolean
-  /** Which parameters are fed from a state, from which of its arrays, and whose gradients are outputs. */
-  readonly state?: {
-    readonly id: number
-    readonly feed: string
-    readonly parameters: readonly string[]
-    readonly gradients: readonly string[]
-  }
+  readonly state?: StateUse
+  /** Outputs that stay in the device's memory. */
+  readonly onDevice?: readonly string[]
 }
 
-/** Flat arrays over the same parameters, and the WebAssembly that updates them. */
+/** Flat arrays over the same parameters, and what updates them. */
 export interface StateSpec {
   readonly parameters: readonly { readonly name: string; readonly shape: readonly number[] }[]
-  /** Arrays that the kernel reads and writes, in its order. */
+  /** Arrays that an update reads and, but for the gradient, writes; in the kernel's order. */
   readonly arrays: readonly string[]
-  /** Names of the kernel's scalars, in its order. */
+  /** Names of an update's scalars, in the kernel's order. */
   readonly scalars: readonly string[]
-  readonly kernel: Uint8Array<ArrayBuffer>
+  /** WebAssembly over arrays in the processor's memory, or graphs over arrays in the device's. */
+  readonly update: { readonly kernel: Uint8Array<ArrayBuffer> } | { readonly graphs: StateGraphs }
+}
+
+/** Models of a state in a device's memory, and its layout: floats of a chunk, and what chunks are multiples of. */
+export interface StateGraphs {
+  readonly update: Uint8Array
+  readonly accumulate: Uint8Array
+  readonly sumOfSquares: Uint8Array
+  readonly copy: Uint8Array
+  readonly limit: number
+  readonly alignment: number
 }
 
 /** What the worker knows of the device that it opened. */

@@ -2,7 +2,9 @@ import type { InferenceSession, OnnxValue, Tensor, TypedTensor } from 'onnxrunti
 import { collectGarbage, loadOnnxRuntime } from '#platform'
 import type { OnnxRuntime } from '../platform/onnxruntime.js'
 import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
-import { FlatState } from './flat-state.js'
+import type { EngineState, StateUse } from './engine-state.js'
+import { GpuState } from './gpu-state.js'
+import { HostState } from './host-state.js'
 import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
 import { executionProviders, sessionOptions } from './session-options.js'
 
@@ -11,13 +13,7 @@ const dtypes = { float32: 'f32', float16: 'f16', int64: 'i64', bool: 'bool' } as
 
 interface Session {
   readonly session: InferenceSession
-  readonly model: ModelSpec
-  /** Parameters that are fed as views of a state, ready made. */
-  readonly fed: Readonly<Record<string, Tensor>>
-  /** Gradients by output name: where they are to be written. */
-  gradients: Readonly<Record<string, Tensor>>
-  /** Where they are written when the state holds some already. */
-  addends?: Readonly<Record<string, Tensor>>
+  readonly use: StateUse | undefined
 }
 
 /** Owns the sessions and the training states; lives in the worker thread. */
@@ -27,7 +23,7 @@ export class Engine implements EngineCalls {
   #threads = 1
   #next = 1
   readonly #sessions = new Map<number, Session>()
-  readonly #states = new Map<number, FlatState>()
+  readonly #states = new Map<number, EngineState>()
 
   async open(device: string, threads: number): Promise<OpenedDevice> {
     const runtime = await loadOnnxRuntime(device, threads)
@@ -46,55 +42,24 @@ export class Engine implements EngineCalls {
 
   async close(): Promise<void> {
     for (const id of [...this.#sessions.keys()]) await this.releaseSession(id)
-    this.#states.clear()
+    for (const id of [...this.#states.keys()]) await this.releaseState(id)
   }
 
   async createSession(model: ModelSpec): Promise<number> {
-    const session = await this.#ort.InferenceSession.create(model.bytes, {
-      ...sessionOptions(this.#threads, model),
-      executionProviders: executionProviders(this.#device),
-      ...(model.externalData.length > 0 && { externalData: [...model.externalData] }),
-    })
-    const state = model.state === undefined ? undefined : this.#state(model.state.id)
-    const viewsOf = (array: string, names: readonly string[], key: (name: string) => string) =>
-      Object.fromEntries(names.map(name => [key(name), this.#view(state!, array, name)]))
     const id = this.#next++
-    this.#sessions.set(id, {
-      session,
-      model,
-      fed: state ? viewsOf(model.state!.feed, model.state!.parameters, name => name) : {},
-      gradients: state ? viewsOf('gradient', model.state!.gradients, name => `gradient:${name}`) : {},
-    })
+    this.#sessions.set(id, { session: await this.#load(model), use: model.state })
     return id
   }
 
   async run(id: number, inputs: HostTensors): Promise<HostTensors> {
-    const { session, fed } = this.#session(id)
+    const { session, use } = this.#session(id)
+    const fed = use && this.#state(use.id).feeds(use)
     return this.#results(await session.run({ ...this.#tensors(inputs), ...fed }))
   }
 
   async accumulate(id: number, inputs: HostTensors, scale: number): Promise<HostTensors> {
-    const one = this.#session(id)
-    const state = this.#state(one.model.state!.id)
-    const direct = state.empty && scale === 1
-    if (direct) state.begin(one.model.state!.gradients)
-    else one.addends ??= this.#addends(one, state)
-    const gradients = direct ? one.gradients : one.addends!
-    const logs = one.session.outputNames.filter(name => !(name in gradients))
-    const results = await one.session.run(
-      { ...this.#tensors(inputs), ...one.fed },
-      {
-        ...Object.fromEntries(one.session.outputNames.map(name => [name, null])),
-        ...(this.#ort.native && gradients),
-      },
-    )
-    if (!this.#ort.native) {
-      for (const [name, { data }] of Object.entries(gradients))
-        (data as Float32Array).set(results[name]!.data as Float32Array)
-    }
-    if (!direct) state.addGradients(one.model.state!.gradients, scale)
-    state.empty = false
-    return this.#results(Object.fromEntries(logs.map(name => [name, results[name]!])))
+    const { session, use } = this.#session(id)
+    return this.#results(await this.#state(use!.id).accumulate(session, use!, this.#tensors(inputs), scale))
   }
 
   async releaseSession(id: number): Promise<void> {
@@ -106,22 +71,27 @@ export class Engine implements EngineCalls {
 
   async createState(spec: StateSpec): Promise<number> {
     const id = this.#next++
-    this.#states.set(id, await FlatState.create(spec))
+    this.#states.set(
+      id,
+      'kernel' in spec.update
+        ? await HostState.create(this.#ort, spec, spec.update.kernel)
+        : await GpuState.create(this.#ort, spec, spec.update.graphs, (bytes, onDevice) =>
+            this.#load({ bytes, externalData: [], folder: undefined, training: true, double: false, onDevice }),
+          ),
+    )
     return id
   }
 
   async writeState(id: number, array: string, values: ReadonlyMap<string, Float32Array>): Promise<void> {
-    const state = this.#state(id)
-    for (const [name, numbers] of values) state.view(array, name).set(numbers)
+    return this.#state(id).write(array, values)
   }
 
   async readState(id: number, array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    const state = this.#state(id)
-    return new Map(state.names.map(name => [name, state.view(array, name).slice()]))
+    return this.#state(id).read(array)
   }
 
   async copyState(id: number, from: string, to: string): Promise<void> {
-    this.#state(id).copy(from, to)
+    return this.#state(id).copy(from, to)
   }
 
   async updateState(id: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number> {
@@ -129,8 +99,18 @@ export class Engine implements EngineCalls {
   }
 
   async releaseState(id: number): Promise<void> {
+    const found = this.#states.get(id)
     this.#states.delete(id)
+    await found?.dispose()
     collectGarbage()
+  }
+
+  #load(model: ModelSpec): Promise<InferenceSession> {
+    return this.#ort.InferenceSession.create(model.bytes as Uint8Array, {
+      ...sessionOptions(this.#threads, model),
+      executionProviders: executionProviders(this.#device),
+      ...(model.externalData.length > 0 && { externalData: [...model.externalData] }),
+    })
   }
 
   get #ort(): OnnxRuntime {
@@ -144,24 +124,10 @@ export class Engine implements EngineCalls {
     return found
   }
 
-  #state(id: number): FlatState {
+  #state(id: number): EngineState {
     const found = this.#states.get(id)
     if (found === undefined) throw new Error('The training state has been disposed')
     return found
-  }
-
-  #view(state: FlatState, array: string, name: string): Tensor {
-    return new this.#ort.Tensor('float32', state.view(array, name), [...state.shape(name)])
-  }
-
-  #addends({ model }: Session, state: FlatState): Record<string, Tensor> {
-    const names = model.state!.gradients
-    return Object.fromEntries(
-      names.map(name => [
-        `gradient:${name}`,
-        new this.#ort.Tensor('float32', state.addend(name), [...state.shape(name)]),
-      ]),
-    )
   }
 
   #tensors(inputs: HostTensors): Record<string, Tensor> {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import test, { after, before, describe } from 'node:test'
 import { type ModulePage, openModule, skipBrowser } from '../testing/browser.js'
 import { tinyTraining } from '../testing/tiny-training.js'
-import { openDevice } from './index.js'
+import { openWebgpu } from '../testing/webgpu.js'
 
 let expected: number[]
 before(async () => {
@@ -21,9 +20,7 @@ function assertSame(numbers: readonly number[], tolerance: number): void {
 test('WebAssembly in Node trains as the processor does', async () => assertSame(await tinyTraining('wasm', 2), 1e-5))
 
 test('WebGPU in Node trains as the processor does', async t => {
-  const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json'
-  if (existsSync(swiftShader)) process.env.VK_ICD_FILENAMES ??= swiftShader
-  const device = await openDevice('webgpu').catch((error: Error) => error.message)
+  const device = await openWebgpu()
   if (typeof device === 'string') return t.skip(device)
   await device.dispose()
   assertSame(await tinyTraining('webgpu', 1), 1e-4)

@@ -1,5 +1,6 @@
-import { sizeOf } from '../tensor/shape.js'
 import type { StateSpec } from './engine-calls.js'
+import { clipFactor, nothingAccumulated } from './engine-state.js'
+import { layOut, type Place } from './layout.js'
 import { sumOfSquaresModule, sumOfSquaresStep } from './sum-of-squares.js'
 
 /** A memory holds 4 GiB at most; smaller ones are easier to come by. */
@@ -21,13 +22,6 @@ interface Chunk extends Kernels {
   readonly length: number
 }
 
-interface Place {
-  readonly chunk: number
-  readonly offset: number
-  readonly length: number
-  readonly shape: readonly number[]
-}
-
 /** The arrays of a training state: parameters, gradients, running averages, each flat over all parameters. */
 export class FlatState {
   /** Whether no gradients have been added since the last update. */
@@ -37,9 +31,9 @@ export class FlatState {
   readonly #chunks: readonly Chunk[]
   readonly #addends = new Map<string, Float32Array>()
 
-  static async create(spec: StateSpec): Promise<FlatState> {
-    const { places, lengths } = layOut(spec)
-    const modules = await Promise.all([spec.kernel, sumOfSquaresModule()].map(bytes => WebAssembly.compile(bytes)))
+  static async create(spec: StateSpec, kernel: Uint8Array<ArrayBuffer>): Promise<FlatState> {
+    const { places, lengths } = layOut(spec.parameters, chunkBytes / (4 * spec.arrays.length), alignment)
+    const modules = await Promise.all([kernel, sumOfSquaresModule()].map(bytes => WebAssembly.compile(bytes)))
     const chunks: Chunk[] = []
     for (const length of lengths) {
       const bytes = length * 4 * spec.arrays.length
@@ -105,15 +99,14 @@ export class FlatState {
 
   /** Clips and updates all arrays in place; returns the norm of the gradients. */
   update(scalars: Readonly<Record<string, number>>, clip: number | undefined): number {
-    if (this.empty) throw new Error('update: no gradients were accumulated since the last update')
+    if (this.empty) throw nothingAccumulated()
     const squares = this.#chunks.map(chunk =>
       chunk.sumOfSquares(this.#whole('gradient', chunk).byteOffset, chunk.length / sumOfSquaresStep),
     )
     const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0))
     this.empty = true
     if (!Number.isFinite(norm)) return norm
-    // torch.nn.utils.clip_grad_norm_
-    const gradientScale = clip === undefined ? 1 : Math.min(1, clip / (norm + 1e-6))
+    const gradientScale = clipFactor(norm, clip)
     const values = this.#spec.scalars.map(name => (name === 'gradientScale' ? gradientScale : scalars[name]!))
     for (const { update, length } of this.#chunks) {
       update(length / 4, ...this.#spec.arrays.map((_, i) => i * length * 4), ...values)
@@ -132,19 +125,4 @@ export class FlatState {
     if (place === undefined) throw new RangeError(`The training state has no parameter "${name}"`)
     return place
   }
-}
-
-function layOut({ parameters, arrays }: StateSpec): { places: Map<string, Place>; lengths: number[] } {
-  const places = new Map<string, Place>()
-  const lengths = [0]
-  for (const { name, shape } of parameters) {
-    const length = sizeOf(shape)
-    const padded = Math.ceil(length / alignment) * alignment
-    const full = lengths.at(-1)! > 0 && (lengths.at(-1)! + padded) * 4 * arrays.length > chunkBytes
-    if (full) lengths.push(0)
-    const chunk = lengths.length - 1
-    places.set(name, { chunk, offset: lengths[chunk]!, length, shape })
-    lengths[chunk]! += padded
-  }
-  return { places, lengths }
 }

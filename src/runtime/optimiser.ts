@@ -37,14 +37,14 @@ export const averageArray = 'ema'
 
 /**
  * Clipping, optimiser and average as one elementwise program: `parameter`, `gradient`, the moments and the average are
- * arrays, all else scalars, `gradientScale` the factor of clipping among them.
+ * arrays of the given shape, all else scalars, `gradientScale` the factor of clipping among them.
  */
-export function updateProgram(optimiser: Optimiser, averaging: Averaging | undefined): Program {
+export function updateProgram(optimiser: Optimiser, averaging: Averaging | undefined, shape = laneShape): Program {
   const moments = optimiser.moments
   const scalarNames = [...Object.keys(optimiser.scalars(1, 0)), ...Object.keys(averaging?.scalars(1) ?? {})]
   const arrays = ['parameter', 'gradient', ...moments, ...(averaging ? [averageArray] : [])]
   const specs: Record<string, Spec> = {
-    ...Object.fromEntries(arrays.map(name => [name, f32(...laneShape)])),
+    ...Object.fromEntries(arrays.map(name => [name, f32(...shape)])),
     ...Object.fromEntries(['gradientScale', ...scalarNames].map(name => [name, f32()])),
   }
   return trace(specs, (_, inputs) => {

@@ -4,7 +4,7 @@ import type { ModelSpec } from './engine-calls.js'
 /** Options of a session for inference or training. */
 export function sessionOptions(
   threads: number,
-  { training, double, folder }: ModelSpec,
+  { training, double, folder, onDevice = [] }: ModelSpec,
 ): InferenceSession.SessionOptions {
   return {
     intraOpNumThreads: threads,
@@ -15,6 +15,9 @@ export function sessionOptions(
     // Planned memory is one block that lives through the run; without the plan, training peaks at half.
     enableMemPattern: !training,
     logSeverityLevel: 4,
+    ...(onDevice.length > 0 && {
+      preferredOutputLocation: Object.fromEntries(onDevice.map(name => [name, 'gpu-buffer' as const])),
+    }),
     extra: {
       session: {
         intra_op: { allow_spinning: '0' },

@@ -2,10 +2,12 @@ import { gradients } from '../autodiff/gradients.js'
 import type { Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
 import { type CompiledModel, compileModel, type DeviceHost } from './compile.js'
-import { compileElementwise } from './elementwise.js'
 import { copied, type Executable, makeExecutable, type RunOptions } from './executable.js'
+import { chunkName, flattenParameters } from './flatten.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
-import { type Averaging, averageArray, type Optimiser, updateProgram } from './optimiser.js'
+import type { Layout } from './layout.js'
+import { type Averaging, averageArray, type Optimiser } from './optimiser.js'
+import { planState } from './state-plan.js'
 import type { Weights } from './weights.js'
 
 /** A parameter with the numbers it starts from. */
@@ -46,7 +48,14 @@ export interface TrainingStep extends AsyncDisposable {
   dispose(): Promise<void>
 }
 
-/** Parameters being trained, their gradients, moments and averages: flat buffers in the worker, updated in place. */
+interface Parts {
+  readonly id: number
+  readonly names: ReadonlySet<string>
+  readonly options: StateOptions
+  readonly layout: Layout | undefined
+}
+
+/** Parameters being trained, their gradients, moments and averages: flat arrays in the memory of the worker or of the device. */
 export class TrainingState implements AsyncDisposable {
   /** Updates so far. */
   updates = 0
@@ -54,12 +63,14 @@ export class TrainingState implements AsyncDisposable {
   readonly #id: number
   readonly #names: ReadonlySet<string>
   readonly #options: StateOptions
+  readonly #layout: Layout | undefined
 
-  private constructor(host: DeviceHost, id: number, names: readonly string[], options: StateOptions) {
+  private constructor(host: DeviceHost, { id, names, options, layout }: Parts) {
     this.#host = host
     this.#id = id
-    this.#names = new Set(names)
+    this.#names = names
     this.#options = options
+    this.#layout = layout
   }
 
   static async create(
@@ -72,17 +83,10 @@ export class TrainingState implements AsyncDisposable {
         throw new RangeError(`state: the parameter "${name}" of shape [${shape}] starts from ${data.length} numbers`)
       }
     }
-    const kernel = compileElementwise(updateProgram(options.optimiser, options.ema))
-    const places = parameters.map(({ name, shape }) => ({ name, shape: [...shape] }))
-    const id = await host.engine.call('createState', [
-      { parameters: places, arrays: kernel.arrays, scalars: kernel.scalars, kernel: kernel.bytes },
-    ])
-    const state = new TrainingState(
-      host,
-      id,
-      parameters.map(({ name }) => name),
-      options,
-    )
+    const { spec, layout } = planState(host, parameters, options.optimiser, options.ema)
+    const id = await host.engine.call('createState', [spec])
+    const names = parameters.map(({ name }) => name)
+    const state = new TrainingState(host, { id, names: new Set(names), options, layout })
     await state.write('parameter', new Map(parameters.map(({ name, data }) => [name, data])))
     if (options.ema) await host.engine.call('copyState', [id, 'parameter', averageArray])
     return state
@@ -102,8 +106,9 @@ export class TrainingState implements AsyncDisposable {
     const whole = gradients(program, trained)
     const { engine } = this.#host
     const { model } = await this.#model(whole, true, options.frozen)
+    const onDevice = this.#layout?.lengths.map((_, i) => chunkName('gradient', i)) ?? []
     const state = { id: this.#id, feed: 'parameter', parameters: trained, gradients: trained }
-    const step = await engine.call('createSession', [{ ...model, state }])
+    const step = await engine.call('createSession', [{ ...model, state, onDevice }])
     const dispose = () => engine.callUnlessDead('releaseSession', [step])
     return {
       program,
@@ -183,6 +188,7 @@ export class TrainingState implements AsyncDisposable {
   }
 
   #model(program: Program, training: boolean, weights: Weights = new Map()): Promise<CompiledModel> {
-    return compileModel(this.#host, program, { training, weights, fed: new Set(this.#held(program)) })
+    const whole = this.#layout === undefined ? program : flattenParameters(program, this.#layout)
+    return compileModel(this.#host, whole, { training, weights, fed: new Set(this.#held(whole)) })
   }
 }

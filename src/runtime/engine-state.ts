@@ -1,0 +1,34 @@
+import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-common'
+
+/** What a session uses of a state. */
+export interface StateUse {
+  readonly id: number
+  /** The array that stands for the parameters. */
+  readonly feed: string
+  readonly parameters: readonly string[]
+  /** Parameters whose gradients the session computes. */
+  readonly gradients: readonly string[]
+}
+
+export type Feeds = Readonly<Record<string, Tensor>>
+export type Outputs = Readonly<Record<string, OnnxValue>>
+
+/** A training state in the worker, wherever its numbers are. */
+export interface EngineState {
+  /** What a session is fed from the state. */
+  feeds(use: StateUse): Feeds
+  /** Runs a session, adds `scale` times its gradients to the state's and returns its other outputs. */
+  accumulate(session: InferenceSession, use: StateUse, inputs: Feeds, scale: number): Promise<Outputs>
+  write(array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
+  read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
+  copy(from: string, to: string): Promise<void>
+  /** Clips and updates; returns the norm of the gradients. Where that is not finite nothing changes. */
+  update(scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number>
+  dispose(): Promise<void>
+}
+
+/** The factor by which gradients are clipped. Source: torch.nn.utils.clip_grad_norm_. */
+export const clipFactor = (norm: number, clip: number | undefined): number =>
+  clip === undefined ? 1 : Math.min(1, clip / (norm + 1e-6))
+
+export const nothingAccumulated = (): Error => new Error('update: no gradients were accumulated since the last update')
