@@ -5,6 +5,7 @@ import { parseConfig } from '../dist/schema/config.js'
 import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
 import { diffusionRecipe } from '../dist/train/diffusion-recipe.js'
 import { diffusionModel } from '../dist/train/train-diffusion.js'
+import { unetConfig } from '../dist/unet/config.js'
 
 const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
@@ -32,7 +33,7 @@ const ldm = diffusionModel(
 )
 
 /** Stable Diffusion 1.5. Source: CompVis/stable-diffusion, configs/stable-diffusion/v1-inference.yaml. */
-const sd15 = {
+const sd15 = unetConfig.parse({
   in_channels: 4,
   out_channels: 4,
   model_channels: 320,
@@ -44,7 +45,7 @@ const sd15 = {
   transformer_depth: 1,
   context_dim: 768,
   legacy: false,
-}
+})
 
 const { training } = diffusion
 const prompt = 'red heart, noto emoji'

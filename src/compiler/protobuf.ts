@@ -1,12 +1,34 @@
-/** A protocol buffer message as its encoded fields. */
-export type Message = readonly Uint8Array[]
+/** A protocol buffer message as its encoded fields; nested messages stay apart until all is written in one go. */
+export type Message = readonly Part[]
+type Part = Uint8Array | Nested
+
+interface Nested {
+  readonly header: Uint8Array
+  readonly message: Message
+  readonly length: number
+}
 
 const text = new TextEncoder()
+
+function utf8(value: string): Uint8Array {
+  const out = new Uint8Array(value.length)
+  for (let i = 0; i < out.length; i++) {
+    const code = value.charCodeAt(i)
+    if (code > 127) return text.encode(value)
+    out[i] = code
+  }
+  return out
+}
+
+/** Two base-128 varints; negative numbers as 64-bit two's complement. */
+function varints(first: number, second: number): Uint8Array {
+  if (first < 128 && second >= 0 && second < 128) return Uint8Array.of(first, second)
+  return new Uint8Array([...varint(first), ...varint(second)])
+}
 
 /** A base-128 varint; negative numbers as 64-bit two's complement. */
 export function varint(value: number): number[] {
   const bytes: number[] = []
-  let rest = value < 0 ? BigInt.asUintN(64, BigInt(value)) : BigInt(value)
   if (value >= 0 && value < 2 ** 31) {
     let small = value
     while (small > 127) {
@@ -16,6 +38,7 @@ export function varint(value: number): number[] {
     bytes.push(small)
     return bytes
   }
+  let rest = BigInt.asUintN(64, BigInt(value))
   while (rest > 127n) {
     bytes.push(Number(rest & 127n) | 128)
     rest >>= 7n
@@ -27,8 +50,7 @@ export function varint(value: number): number[] {
 const lengthOf = (message: Message): number => message.reduce((sum, part) => sum + part.length, 0)
 
 /** An integer field. */
-export const integer = (field: number, value: number): Uint8Array =>
-  Uint8Array.from([...varint(field << 3), ...varint(value)])
+export const integer = (field: number, value: number): Uint8Array => varints(field << 3, value)
 
 /** A float field. */
 export function float(field: number, value: number): Uint8Array {
@@ -39,31 +61,41 @@ export function float(field: number, value: number): Uint8Array {
 }
 
 /** A field of raw bytes: header and bytes apart, so that large tensors are copied once. */
-export const bytes = (field: number, value: Uint8Array): Message => [
-  Uint8Array.from([...varint((field << 3) | 2), ...varint(value.length)]),
-  value,
-]
+export const bytes = (field: number, value: Uint8Array): Message => [varints((field << 3) | 2, value.length), value]
 
 /** A string field. */
-export const string = (field: number, value: string): Message => bytes(field, text.encode(value))
+export const string = (field: number, value: string): Message => bytes(field, utf8(value))
 
 /** A packed list of integers. */
 export const integers = (field: number, values: readonly number[]): Message =>
-  bytes(field, Uint8Array.from(values.flatMap(varint)))
+  bytes(field, new Uint8Array(values.flatMap(varint)))
 
 /** A nested message. */
-export const nested = (field: number, message: Message): Message => [
-  Uint8Array.from([...varint((field << 3) | 2), ...varint(lengthOf(message))]),
-  ...message,
-]
+export function nested(field: number, message: Message): Message {
+  const length = lengthOf(message)
+  const header = varints((field << 3) | 2, length)
+  return [{ header, message, length: header.length + length }]
+}
 
 /** The encoded bytes in one piece. */
 export function serialise(message: Message): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(lengthOf(message))
   let offset = 0
-  for (const part of message) {
-    out.set(part, offset)
+  const write = (part: Uint8Array): void => {
+    // Quicker than set() for the few bytes that most fields have.
+    if (part.length < 32) for (let i = 0; i < part.length; i++) out[offset + i] = part[i]!
+    else out.set(part, offset)
     offset += part.length
   }
+  const writeAll = (parts: Message): void => {
+    for (const part of parts) {
+      if (part instanceof Uint8Array) write(part)
+      else {
+        write(part.header)
+        writeAll(part.message)
+      }
+    }
+  }
+  writeAll(message)
   return out
 }

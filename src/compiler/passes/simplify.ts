@@ -10,9 +10,6 @@ const foldLimit = 4096
 /** Constants up to this length are compared by their numbers; longer ones are one only where they are the same object. */
 const comparedLength = 64
 
-const plainNumbers = (_: string, value: unknown): unknown =>
-  ArrayBuffer.isView(value) ? Array.from(value as unknown as ArrayLike<number>) : value
-
 /**
  * The same values from fewer operations: equal operations on equal inputs are one (common subexpressions), what depends
  * on constants alone is computed now, and steps that undo each other or do nothing go. What nobody uses is dropped by
@@ -29,7 +26,8 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
     const data = constantData(node)
     if (data !== undefined && data.length > comparedLength) return node
     const inputs = node.inputs.map(numberOf)
-    const key = `${node.op.name}/${node.dtype}/${inputs}/${JSON.stringify(node.attributes, plainNumbers)}`
+    const attributes = data === undefined ? JSON.stringify(node.attributes) : `${node.shape}:${Array.from(data)}`
+    const key = `${node.op.name}/${node.dtype}/${inputs}/${attributes}`
     const same = known.get(key)
     if (same === undefined) known.set(key, node)
     return same ?? node
