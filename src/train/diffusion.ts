@@ -1,7 +1,7 @@
 import { addNoise, diffusionLoss, predictionTarget, sampleErrors } from '../losses/diffusion.js'
 import type { ModelConfig } from '../pipelines/model-config.js'
 import { encodeText, predict } from '../pipelines/networks.js'
-import { type Program, type Scope, trace } from '../tensor/program.js'
+import { type Program, trace } from '../tensor/program.js'
 import { f32, i64, type Spec, type Tensor } from '../tensor/tensor.js'
 
 /** Sizes of what a diffusion program takes. */
@@ -10,13 +10,6 @@ export interface DiffusionShapes {
   /** [channels, height, width]. */
   readonly latents: readonly [number, number, number]
 }
-
-/** Token ids as an input, where the model takes text. */
-const tokensOf = (config: ModelConfig, batch: number): Record<string, Spec> =>
-  config.cond_stage_config ? { tokens: i64(batch, config.cond_stage_config.max_seq_len) } : {}
-
-const contextOf = (at: Scope, config: ModelConfig, tokens: Tensor | undefined): Tensor | undefined =>
-  tokens && encodeText(at, config, tokens)
 
 /**
  * The training loss as a program of clean latents `x0` and `noise` [batch, c, h, w], times `t` i64 [batch] with their
@@ -29,6 +22,7 @@ export function diffusionProgram(
   { type }: { type: 'l2' | 'l1' },
 ): Program {
   const scalar = f32(batch)
+  const text = config.cond_stage_config
   const specs: Record<string, Spec> = {
     x0: f32(batch, ...latents),
     noise: f32(batch, ...latents),
@@ -36,21 +30,17 @@ export function diffusionProgram(
     alpha: scalar,
     sigma: scalar,
     weights: scalar,
-    ...tokensOf(config, batch),
+    ...(text && { tokens: i64(batch, text.max_seq_len) }),
   }
   return trace(specs, (at, inputs) => {
     const { x0, noise, t, alpha, sigma, weights, tokens } = inputs as Record<keyof typeof inputs, Tensor>
     const diffused = { x0: x0!, noise: noise!, alpha: alpha!, sigma: sigma! }
-    const output = predict(at, config, { x: addNoise(diffused), t: t!, context: contextOf(at, config, tokens) })
+    const output = predict(at, config, {
+      x: addNoise(diffused),
+      t: t!,
+      context: tokens && encodeText(at, config, tokens),
+    })
     const target = predictionTarget(config.diffusion!.parameterization, diffused)
     return { loss: diffusionLoss(sampleErrors(output, target, type), { weights }) }
   })
-}
-
-/** What the model predicts, as a program of noisy latents `x`, times `t` i64 [batch] and `tokens`: output `prediction`. */
-export function predictionProgram(config: ModelConfig, { batch, latents }: DiffusionShapes): Program {
-  const specs: Record<string, Spec> = { x: f32(batch, ...latents), t: i64(batch), ...tokensOf(config, batch) }
-  return trace(specs, (at, inputs) => ({
-    prediction: predict(at, config, { x: inputs.x!, t: inputs.t!, context: contextOf(at, config, inputs.tokens) }),
-  }))
 }

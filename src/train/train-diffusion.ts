@@ -1,11 +1,11 @@
 import { type AutoencoderConfig, downsamplingFactor } from '../autoencoder/config.js'
 import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../data/index.js'
+import { vocabularyOf } from '../pipelines/checkpoint-model.js'
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
-import { FileError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
 import type { WeightSource } from '../runtime/index.js'
 import { validate } from '../schema/validate.js'
-import { bpeTokenizer, learnBpe, type Vocabulary, vocabularySchema, vocabularySize } from '../text/bpe.js'
+import { bpeTokenizer, learnBpe, type Vocabulary, vocabularySize } from '../text/bpe.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import { openData } from './data-settings.js'
@@ -21,6 +21,7 @@ import { samplePrompts } from './sample-prompts.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
 
+/** What training a diffusion model takes. */
 export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
   /** The first stage: a checkpoint that holds one. */
   readonly firstStage: Checkpoint
@@ -100,11 +101,6 @@ const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly n
     recipe.vocabulary,
   )
 
-function vocabularyOf({ info, name }: Checkpoint): Vocabulary {
-  if (info.vocabulary === undefined) throw new FileError(name, 'holds no vocabulary: it was trained without captions')
-  return validate(vocabularySchema, JSON.parse(info.vocabulary), `${name}: vocabulary`)
-}
-
 /** The model that a recipe describes over a first stage, its latents as yet unscaled. */
 export function diffusionModel(
   { unet_config, cond_stage_config, diffusion, data }: DiffusionRecipe,
@@ -141,7 +137,6 @@ async function diffusionTask(
     config,
     learner,
     frozen,
-    latents: latents.shape,
     tokenizer: source.tokenizer,
     ...samples,
   })
