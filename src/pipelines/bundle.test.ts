@@ -38,6 +38,7 @@ test('a bundle is half as large, has no training state, says its licences, and m
   assert.ok((await stat(half)).size < 0.52 * (await stat(whole)).size)
   const written = await openCheckpoint(bytesSource(await readBytes(half)))
   assert.equal(written.info.licences, 'CC0-1.0')
+  assert.deepEqual(written.info.recipe, { trained_steps: 5 })
   assert.equal(written.training, undefined)
 
   const picture = async (path: string) => {

@@ -25,5 +25,8 @@ export function bundle(checkpoint: Checkpoint, licences: string): CheckpointCont
     }
     weights.set(name, { dtype: 'F16', shape, bytes })
   }
-  return { info: { ...checkpoint.info, licences }, weights }
+  const { info, training } = checkpoint
+  const step = training?.values.step
+  const recipe = { ...info.recipe, ...(typeof step === 'number' && { trained_steps: step }) }
+  return { info: { ...info, recipe, licences }, weights }
 }
