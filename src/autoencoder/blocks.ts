@@ -15,28 +15,32 @@ import { split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { DdConfig } from './config.js'
 
-/** Normalisation over 32 groups with the autoencoder's epsilon. Source: model.py, Normalize. */
-export const normalize = (at: Scope, x: Tensor): Tensor => groupNorm(at, x, { epsilon: 1e-6 })
+/** Normalisation of groups of channels with the autoencoder's epsilon. Source: model.py, Normalize. */
+export const normalize = (at: Scope, x: Tensor, groups: number): Tensor => groupNorm(at, x, { groups, epsilon: 1e-6 })
 
 /** Residual block [batch, c, h, w] -> [batch, out, h, w]. Source: model.py, ResnetBlock, without a time. */
-export function resnetBlock(at: Scope, x: Tensor, out: number, dropout?: Dropout): Tensor {
-  let h = conv2d(at('conv1'), silu(normalize(at('norm1'), x)), { out, kernel: 3 })
-  h = silu(normalize(at('norm2'), h))
+export function resnetBlock(
+  at: Scope,
+  x: Tensor,
+  { out, groups, dropout }: { out: number; groups: number; dropout?: Dropout | undefined },
+): Tensor {
+  let h = conv2d(at('conv1'), silu(normalize(at('norm1'), x, groups)), { out, kernel: 3 })
+  h = silu(normalize(at('norm2'), h, groups))
   if (dropout) h = dropout(at('dropout'), h)
   h = conv2d(at('conv2'), h, { out, kernel: 3 })
   return add(x.shape[1] === out ? x : conv2d(at('nin_shortcut'), x, { out, kernel: 1 }), h)
 }
 
 /** The attention that attn_type names, of positions to one another. Source: model.py, make_attn. */
-export function attend(at: Scope, x: Tensor, type: DdConfig['attn_type']): Tensor {
-  if (type === 'none') return x
-  return type === 'linear' ? linearAttention(at, x) : attentionBlock(at, x)
+export function attend(at: Scope, x: Tensor, { attn_type, num_groups }: DdConfig): Tensor {
+  if (attn_type === 'none') return x
+  return attn_type === 'linear' ? linearAttention(at, x) : attentionBlock(at, x, num_groups)
 }
 
 /** One head over all channels, projected by 1x1 convolutions. Source: model.py, AttnBlock. */
-function attentionBlock(at: Scope, x: Tensor): Tensor {
+function attentionBlock(at: Scope, x: Tensor, groups: number): Tensor {
   const out = x.shape[1]!
-  const normal = normalize(at('norm'), x)
+  const normal = normalize(at('norm'), x, groups)
   const tokens = (name: string) => unsqueeze(toTokens(conv2d(at(name), normal, { out, kernel: 1 })), 1)
   const h = attention(tokens('q'), tokens('k'), tokens('v'))
   const [batch, , length, channels] = h.shape as [number, number, number, number]

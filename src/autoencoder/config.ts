@@ -15,6 +15,9 @@ export const ddConfig = z
     num_res_blocks: count.describe('residual blocks a level; the decoder has one more'),
     attn_resolutions: z.array(count).describe('sizes, at the training resolution, that have attention'),
     dropout: z.number().min(0).lt(1).default(0),
+    num_groups: count
+      .default(32)
+      .describe('groups of channels that are normalised together; 32 in the original, fewer for narrow networks'),
     resamp_with_conv: z
       .boolean()
       .default(true)
@@ -33,8 +36,8 @@ export const ddConfig = z
   }))
   .superRefine((config, { addIssue }) => {
     for (const mult of new Set([1, ...config.ch_mult])) {
-      if ((mult * config.ch) % 32 !== 0) {
-        const message = `a level has ${mult * config.ch} channels: a multiple of 32 is needed (GroupNorm has 32 groups)`
+      if ((mult * config.ch) % config.num_groups !== 0) {
+        const message = `a level has ${mult * config.ch} channels: a multiple of num_groups, ${config.num_groups}, is needed`
         addIssue({ code: 'custom', path: ['ch'], message })
       }
     }
