@@ -94,9 +94,10 @@ async function main(argv: readonly string[], io: Io): Promise<number> {
       io.err(`${io.terminal ? '\r\u001b[K' : ''}latentkit: stopped\n`)
       return exit.interrupted
     }
+    const usage = error instanceof UsageError
     if (json && !status) io.out(`${JSON.stringify(failure(name, error))}\n`)
-    else io.err(`${io.terminal ? '\r\u001b[K' : ''}latentkit: ${printable(messageOf(error))}\n`)
-    return error instanceof UsageError ? exit.usage : exit.failure
+    else io.err(`${io.terminal ? '\r\u001b[K' : ''}${usage ? '' : 'latentkit: '}${printable(messageOf(error))}\n`)
+    return usage ? exit.usage : exit.failure
   }
 }
 
