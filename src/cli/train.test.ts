@@ -16,7 +16,7 @@ const recipe = (steps: number) => `
 data: { folder: ${pictures}, size: 32 }
 first_stage_config:
   embed_dim: 4
-  ddconfig: { z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1], num_res_blocks: 1, attn_resolutions: [], attn_type: none }
+  ddconfig: { z_channels: 4, resolution: 32, in_channels: 3, out_ch: 3, ch: 16, num_groups: 4, ch_mult: [1, 1], num_res_blocks: 1, attn_resolutions: [], attn_type: none }
 loss: { perceptual_weight: 0 }
 training: { steps: ${steps}, batch: 2, learning_rate: 1.0e-3, clip: 1, ema: { decay: 0.9 }, checkpoint_every: 2 }
 `
@@ -113,7 +113,7 @@ test('a folder is looked at, planned, and trained in two stages to a model', asy
   const trained = await run([pictures, ...flags], io)
   assert.match(written.err, /Found {5}12 pictures .*128/)
   assert.match(written.err, /Captions {2}\d+ on 12 pictures/)
-  assert.match(written.err, /Stage 1 {3}autoencoder 32x32 to latents 16x16: 0\.\dM parameters, 2 steps of 16/)
+  assert.match(written.err, /Stage 1 {3}autoencoder 32x32 to latents 8x8: \d\.\dM parameters, 2 steps of 16/)
   assert.match(written.err, /Expected {2}about .* GiB of memory/)
   assert.match(written.err, /Warning {3}There are 12 pictures/)
   assert.match(written.err, /held out: loss [\d.]+, loss without caption/)

@@ -20,8 +20,8 @@ export interface FolderPlan {
   readonly diffusion: DiffusionRecipe
 }
 
-/** Multiplier of channels for each level, which halves the size: all but the smallest pictures have latents 16 wide or more. */
-const levels: Record<number, readonly number[]> = { 32: [1, 2], 64: [1, 2, 4], 128: [1, 2, 3, 4], 256: [1, 2, 3, 4] }
+/** Multiplier of channels for each level; every level but the first halves the size, which leaves latents 8 to 32 wide. */
+const levels: Record<number, readonly number[]> = { 32: [1, 2, 4], 64: [1, 2, 4], 128: [1, 2, 3, 4], 256: [1, 2, 3, 4] }
 
 /**
  * Looks at a folder of pictures and plans both stages for them: sizes of networks that train on a processor, text if
@@ -52,6 +52,8 @@ export async function planFolder(folder: string, options: PlanOptions, signal?: 
         ch: 32,
         ch_mult: multipliers,
         num_res_blocks: 1,
+        // 32 groups of a narrow network are one channel each, which normalises flat colours away.
+        num_groups: 8,
         attn_resolutions: [],
         attn_type: 'none',
       },

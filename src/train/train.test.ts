@@ -28,7 +28,8 @@ const firstStage = (steps: number) =>
         resolution: 32,
         in_channels: 3,
         out_ch: 3,
-        ch: 32,
+        ch: 16,
+        num_groups: 4,
         ch_mult: [1, 1],
         num_res_blocks: 1,
         attn_resolutions: [],
@@ -151,12 +152,12 @@ test('a diffusion model trains on cached latents, exactly resumed, and its check
 test('a checkpoint of another architecture is refused with what differs', async () => {
   const resume = await checkpointAt(join(folder, 'whole.safetensors'))
   const other = firstStage(6)
-  const ddconfig = { ...other.first_stage_config.ddconfig, ch: 64 }
+  const ddconfig = { ...other.first_stage_config.ddconfig, ch: 32 }
   const recipe = { ...other, first_stage_config: { ...other.first_stage_config, ddconfig } }
   const run = () => all(trainAutoencoder({ device, recipe, path: join(folder, 'x.safetensors'), resume }))
   await assert.rejects(
     run,
-    (error: Error) => error instanceof FileError && /has shape \[32,3,3,3\], wanted \[64,3,3,3\]/.test(error.message),
+    (error: Error) => error instanceof FileError && /has shape \[16,3,3,3\], wanted \[32,3,3,3\]/.test(error.message),
   )
   await resume.close()
 })
