@@ -1,8 +1,11 @@
 // The package as users get it: packed, installed in an empty folder, type-checked and judged by others' checkers.
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { build, preview } from 'vite'
+import { openPage } from '../dist/testing/browser.js'
+import viteConfig from '../examples/browser/vite.config.js'
 
 const execute = promisify(execFile)
 
@@ -56,4 +59,32 @@ export async function readmeExample() {
   const example = /```ts\n([\s\S]*?)```/.exec(await readFile('README.md', 'utf8'))
   if (example === null) throw new Error('README.md shows no ```ts example')
   return example[1]
+}
+
+/** Builds examples/browser against the package installed in `folder`, presses its button in Chromium and takes the picture. */
+export async function exampleInChromium(folder) {
+  for (const file of ['index.html', 'main.js']) await cp(join('examples/browser', file), join(folder, file))
+  const config = { ...viteConfig, root: folder, configFile: false, logLevel: 'error' }
+  await build(config)
+  const server = await preview({ ...config, preview: { ...config.preview, port: 0, host: '127.0.0.1' } })
+  try {
+    const opened = await openPage(server.resolvedUrls.local[0])
+    const { page } = opened
+    try {
+      const prompt = await page.inputValue('[name=prompt]')
+      const seed = await page.inputValue('[name=seed]')
+      await page.click('button')
+      await page.waitForSelector('img:not([hidden]), output:not(:empty)', { timeout: 300_000 })
+      const message = await page.textContent('output')
+      if (message) throw new Error(`The page says: ${message}`)
+      const bytes = await page.evaluate(
+        'fetch(document.querySelector("img").src).then(r => r.bytes()).then(b => [...b])',
+      )
+      return { prompt, seed, png: Uint8Array.from(bytes) }
+    } finally {
+      await opened[Symbol.asyncDispose]()
+    }
+  } finally {
+    await server.close()
+  }
 }

@@ -49,7 +49,6 @@ export async function openPage(url: string): Promise<OpenedPage> {
   const browser = await launcher.launch({ executablePath: chromium, args: flags })
   const page = await browser.newPage()
   page.on('pageerror', error => console.error(error))
-  page.on('requestfailed', request => console.error(`${request.url()} failed: ${request.failure()?.errorText}`))
   await page.goto(url)
   return { page, [Symbol.asyncDispose]: () => browser.close() }
 }
