@@ -76,6 +76,16 @@ const trainsOnCpu = ({ device, training }: Target): boolean => training && devic
 
 const operations = ['conv2d', 'conv2dInputGradient', 'conv2dWeightGradient']
 
+/** With fewer channels than this on a side the products of tiles are too thin to pay for making the tiles. */
+const fewChannels = 16
+/** A tap's pixels are picked by a product with a matrix of zeros and ones, which grows with the image's side. */
+const longestSide = 16
+
+function isWide(node: Tensor): boolean {
+  const [out, channels] = shapesOf(node).weight as [number, number]
+  return Math.min(out, channels) >= fewChannels
+}
+
 /** Products of numbers for every 3x3 tap below which Winograd's algorithm gains too little to give up precision for it. */
 const enoughProducts = 2 ** 24
 
@@ -94,15 +104,23 @@ const winograd = (outputs: 2 | 4): Lowering[] =>
       node.dtype === 'f32' &&
       isWinograd(shapesOf(node)) &&
       (node.attributes as ConvAttributes).groups === 1,
-    pays: node => outputs === 4 && isLarge(node),
+    pays: node => outputs === 4 && isLarge(node) && isWide(node),
     rewrite: node => rewriteBy(node, `winograd${outputs}`, axis => winogradAxis(outputs, axis)),
   }))
 
-/** One product of matrices for each tap, in the same layout. */
+function isPointwise(node: Tensor): boolean {
+  const { weight } = shapesOf(node)
+  return weight[2] === 1 && weight[3] === 1
+}
+
+const isSmall = (node: Tensor): boolean => Math.max(...shapesOf(node).image.slice(2)) <= longestSide
+
+/** One product of matrices for each tap, in the same layout. What neither this nor Winograd suits is the runtime's own convolution. */
 const taps: Lowering[] = operations.map(op => ({
   op,
   name: 'taps',
   fits: (node, target) => trainsOnCpu(target) && (node.attributes as ConvAttributes).groups === 1,
+  pays: node => isPointwise(node) || (isSmall(node) && isWide(node)),
   rewrite: node => rewriteBy(node, 'taps', directAxis),
 }))
 
