@@ -34,7 +34,8 @@ const afterOperation: Operation = {
   emit: (_, [x]) => x!,
 }
 
-const after = (x: Tensor, signal: Tensor): Tensor => apply(afterOperation, [x, signal], {})
+/** Marks x as what something is computed from a second time, once `signal` is there. */
+export const after = (x: Tensor, signal: Tensor): Tensor => apply(afterOperation, [x, signal], {})
 
 /** The region's result with other tensors at its boundary. */
 function inline({ body, boundary }: Region, inputs: readonly Tensor[]): Tensor {

@@ -6,6 +6,7 @@ import { topological } from '../tensor/walk.js'
 import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, typeCode, valueMessage } from './onnx.js'
 import { packNumbers } from './pack.js'
 import type { Message } from './protobuf.js'
+import { type EmittedNode, fileOrder, trainingOrder } from './schedule.js'
 
 /** A program as an ONNX model. */
 export interface Emitted {
@@ -18,8 +19,8 @@ export interface Emitted {
 export interface EmitOptions {
   /** The bytes of a parameter that is to be part of the model; without them it is an input of its name. */
   weights?: (name: string) => TensorBytes | undefined
-  /** Nodes in the order in which they are to run; the default is the order of their definition. */
-  order?: readonly Tensor[]
+  /** Arranges the nodes for the runtime's way through them, so that what frees memory runs at once. */
+  training?: boolean
   /** Computes f32 in f64, between f32 inputs and outputs. */
   double?: boolean
 }
@@ -41,17 +42,22 @@ const floatOnly = new Map([
  *
  * @throws TypeError where an operation needs a lowering.
  */
-export function emitProgram(program: Program, { weights, order, double = false }: EmitOptions = {}): Emitted {
-  const nodes: Message[] = []
+export function emitProgram(
+  program: Program,
+  { weights, training = false, double = false }: EmitOptions = {},
+): Emitted {
+  const nodes: EmittedNode[] = []
   const initialisers: Message[] = []
   const constants = new Map<string, string>()
   const domains = new Set<string>()
   const names = new Map<Tensor, string>()
   let counter = 0
+  let step = 0
+  const flexible = new Map<string, Message>()
 
   const plain: Emitter['node'] = (type, inputs, attributes = {}, { domain = '' } = {}) => {
     const output = `${type}_${counter++}`
-    nodes.push(nodeMessage(output, type, inputs, [output], attributes, domain))
+    nodes.push({ type, inputs, output, attributes, domain, step })
     if (domain !== '') domains.add(domain)
     return output
   }
@@ -87,7 +93,13 @@ export function emitProgram(program: Program, { weights, order, double = false }
     node,
     constant,
     ints,
-    reshapeTo: shape => ints(shape.map(size => (size < 0 ? -1 : size))),
+    reshapeTo(shape) {
+      const name = ints(shape.map(size => (size < 0 ? -1 : size)))
+      // As an input with a default value: sizes that the runtime does not know when it plans the buffers. Where it does, it
+      // holds each buffer back until another tensor of the same shape comes, which takes up to half as much again.
+      if (training) flexible.set(name, valueMessage(name, 'i64', [shape.length]))
+      return name
+    },
     shapeOf(shape) {
       const at = shape.findIndex(size => size < 0)
       if (at < 0) return ints(shape)
@@ -97,6 +109,7 @@ export function emitProgram(program: Program, { weights, order, double = false }
     },
   }
 
+  const results = Object.values(program.outputs)
   const feeds = Object.keys(program.inputs)
   const inputs = Object.entries(program.inputs).map(([name, t]) => valueMessage(name, t.dtype, t.shape))
   for (const { name, dtype, shape } of program.parameters) {
@@ -108,8 +121,9 @@ export function emitProgram(program: Program, { weights, order, double = false }
       inputs.push(valueMessage(name, dtype, shape))
     }
   }
-  for (const tensor of order ?? topological(Object.values(program.outputs))) {
+  for (const tensor of training ? trainingOrder(results) : topological(results)) {
     const { op } = tensor
+    step++
     if (op.emit === undefined) {
       throw new TypeError(
         `emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`,
@@ -120,12 +134,20 @@ export function emitProgram(program: Program, { weights, order, double = false }
     const isFed = op.name === 'input' || op.name === 'parameter'
     names.set(tensor, isFed && stored(tensor.dtype) === 'f64' ? cast(name, 'f64') : name)
   }
+  const produced = new Set(nodes.map(({ output }) => output))
+  const renamed = new Map<string, string>()
   const outputs = Object.entries(program.outputs).map(([name, tensor]) => {
     const result = names.get(tensor)!
     const last = stored(tensor.dtype) === 'f64' ? cast(result, 'f32') : result
-    nodes.push(nodeMessage(`output_${name}`, 'Identity', [last], [name], {}, ''))
+    if (produced.has(last) && !renamed.has(last)) renamed.set(last, name)
+    else nodes.push({ type: 'Identity', inputs: [last], output: name, attributes: {}, domain: '', step })
     return valueMessage(name, tensor.dtype, tensor.shape)
   })
-  const bytes = modelBytes({ nodes, initialisers, inputs, outputs, domains: [...domains] })
+  const nameOf = (name: string): string => renamed.get(name) ?? name
+  const messages = (training ? fileOrder(nodes) : nodes).map(({ type, inputs, output, attributes, domain }) =>
+    nodeMessage(nameOf(output), type, inputs.map(nameOf), [nameOf(output)], attributes, domain),
+  )
+  inputs.push(...flexible.values())
+  const bytes = modelBytes({ nodes: messages, initialisers, inputs, outputs, domains: [...domains] })
   return { bytes, feeds, outputs: Object.keys(program.outputs) }
 }

@@ -1,9 +1,11 @@
 import { inlineCheckpoints } from '../autodiff/checkpoint.js'
+import { gradientName } from '../autodiff/gradients.js'
 import type { Program } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { rewrite } from '../tensor/walk.js'
 import { choose } from './choose.js'
 import { settleAxisOrder } from './passes/axis-order.js'
+import { recompute } from './passes/recompute.js'
 import { simplify } from './passes/simplify.js'
 import { widenOperands } from './passes/widen.js'
 import type { Target } from './target.js'
@@ -19,5 +21,11 @@ export function lower(program: Program, target: Target): Program {
   roots = simplify(roots)
   roots = simplify(settleAxisOrder(roots, target))
   if (target.device !== 'webgpu') roots = widenOperands(roots)
+  if (target.training) {
+    const isGradient = (_: Tensor, i: number) => names[i]!.startsWith(gradientName(''))
+    const forward = roots.filter((t, i) => !isGradient(t, i))
+    const backward = recompute(forward, roots.filter(isGradient))
+    roots = roots.map((t, i) => (isGradient(t, i) ? backward.shift()! : t))
+  }
   return { ...program, outputs: Object.fromEntries(names.map((name, i) => [name, roots[i]!])) }
 }

@@ -50,6 +50,10 @@ export async function compileModel(
     if (limits && open !== undefined) checkFootprint(name, lowered, limits, inputs[open]!.shape[0])
   }
   const { double = false } = host.target
-  const { bytes } = emitProgram(lowered, { weights: parameter => loaded.bytes.get(parameter), double })
+  const { bytes } = emitProgram(lowered, {
+    weights: parameter => loaded.bytes.get(parameter),
+    training,
+    double,
+  })
   return { model: { bytes, externalData: loaded.externalData, folder: loaded.folder, training, double }, checkSize }
 }
