@@ -2,6 +2,7 @@ import { add } from '../tensor/binary.js'
 import { matmul } from '../tensor/matmul.js'
 import type { Scope } from '../tensor/program.js'
 import { transpose } from '../tensor/reshape.js'
+import { split } from '../tensor/slice.js'
 import type { Initialiser, Tensor } from '../tensor/tensor.js'
 import { torchDefault } from './initialisers.js'
 
@@ -18,4 +19,15 @@ export function linear(at: Scope, x: Tensor, { out, bias = true, init }: LinearO
   const start = init ?? torchDefault(fanIn)
   const product = matmul(x, transpose(at.parameter('weight', [out, fanIn], start)))
   return bias ? add(product, at.parameter('bias', [out], start)) : product
+}
+
+/**
+ * A linear map in equal parts of its result, each by its rows of the weight: what is several times as wide as x is never
+ * made in one piece only to be cut.
+ */
+export function linearInParts(at: Scope, x: Tensor, { out, parts }: { out: number; parts: number }): Tensor[] {
+  const fanIn = x.shape.at(-1)!
+  const weights = split(at.parameter('weight', [out, fanIn], torchDefault(fanIn)), parts, { axis: 0 })
+  const biases = split(at.parameter('bias', [out], torchDefault(fanIn)), parts, { axis: 0 })
+  return weights.map((weight, i) => add(matmul(x, transpose(weight)), biases[i]!))
 }

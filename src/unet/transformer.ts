@@ -1,12 +1,11 @@
 import { fromTokens, multiHeadAttention, toTokens } from '../nn/attention.js'
 import { conv2d } from '../nn/conv.js'
 import { zeros } from '../nn/initialisers.js'
-import { linear } from '../nn/linear.js'
+import { linear, linearInParts } from '../nn/linear.js'
 import { groupNorm, layerNorm } from '../nn/norm.js'
 import { gelu } from '../tensor/activation.js'
 import { add, mul } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
-import { split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
 
 export interface TransformerOptions {
@@ -79,6 +78,6 @@ function crossAttention(
 /** Two layers, the first gated by gelu in its erf form. Source: attention.py, FeedForward and GEGLU. */
 function feedForward(at: Scope, x: Tensor): Tensor {
   const width = x.shape.at(-1)!
-  const [h, gate] = split(linear(at('net.0.proj'), x, { out: 8 * width }), 2, { axis: -1 }) as [Tensor, Tensor]
+  const [h, gate] = linearInParts(at('net.0.proj'), x, { out: 8 * width, parts: 2 }) as [Tensor, Tensor]
   return linear(at('net.2'), mul(h, gelu(gate)), { out: width })
 }
