@@ -4,7 +4,9 @@ import { createInterface } from 'node:readline'
 
 /** Starts it; the first line that it is sent is the case. Rejected where it ends before it is ready. */
 export async function startChild(command, args, spec) {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  // Threads that wait for one another without sleeping would count as work.
+  const env = spec.clock === 'cpu' ? { ...process.env, OMP_WAIT_POLICY: 'passive', GOMP_SPINCOUNT: '0' } : process.env
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
   const ended = new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', code => (code === 0 ? resolve() : reject(new Error(`${command} ended with code ${code}`))))
