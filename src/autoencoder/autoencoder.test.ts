@@ -56,7 +56,10 @@ test('a wrong config is refused with the word and what would be right', () => {
     () => autoencoderConfig.parse({ ...words, ddconfig: { ...ddconfig, double_z: false } }),
     /double_z must be true/,
   )
-  assert.throws(() => autoencoderConfig.parse({ ...words, ddconfig: { ...ddconfig, ch: 20 } }), /multiple of num_groups, 32/)
+  assert.throws(
+    () => autoencoderConfig.parse({ ...words, ddconfig: { ...ddconfig, ch: 20 } }),
+    /multiple of num_groups, 32/,
+  )
   assert.throws(() => autoencoderConfig.parse({ ...words, ddconfig: { ...ddconfig, chmult: [1] } }), /chmult/)
 })
 
