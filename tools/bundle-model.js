@@ -62,10 +62,9 @@ function heldOut(stage, step) {
     .filter(event => event.type === 'evaluation' && event.step <= step)
     .at(-1)
   if (last === undefined) return 'not measured'
-  const numbers = Object.entries(last.metrics).map(
-    ([name, value]) => `${name.replaceAll('_', ' ')} ${value.toPrecision(3)}`,
-  )
-  return `${numbers.join(', ')} (after step ${count(last.step)})`
+  const { type: _, step: at, ...metrics } = last
+  const numbers = Object.entries(metrics).map(([name, value]) => `${name.replaceAll('_', ' ')} ${value.toPrecision(3)}`)
+  return `${numbers.join(', ')} (after step ${count(at)})`
 }
 
 function count(number) {
