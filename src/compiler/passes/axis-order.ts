@@ -93,12 +93,12 @@ export function settleAxisOrder(roots: readonly Tensor[], target: Target): Tenso
     return keep(operands.every((t, i) => t === inputs[i]) ? node : { ...node, inputs: operands })
   }
 
-  /** The order of the first operand of full size that is not in natural order. */
-  const preferred = (node: Tensor): readonly number[] | undefined =>
-    node.inputs
-      .filter(t => t.shape.length === node.shape.length)
-      .map(t => stored.get(t)!.order)
-      .find(order => !isNatural(order))
+  /** The order of the first operand of full size that is not in natural order: smaller ones follow the larger. */
+  const preferred = (node: Tensor): readonly number[] | undefined => {
+    const whole = node.inputs.filter(t => sameShape(t.shape, node.shape))
+    const operands = whole.length > 0 ? whole : node.inputs.filter(t => t.shape.length === node.shape.length)
+    return operands.map(t => stored.get(t)!.order).find(order => !isNatural(order))
+  }
 
   /** An operand with axes of size 1 in front up to the rank of `order`, in that order. */
   const fullRank = (t: Tensor, order: readonly number[]): Tensor => {
