@@ -40,6 +40,10 @@ const commands: Readonly<Record<string, () => Promise<Entry>>> = {
     const { inspectCommand, inspect } = await import('./inspect.js')
     return { command: inspectCommand, run: inspect }
   },
+  async tune() {
+    const { tuneCommand, tune } = await import('./tune.js')
+    return { command: tuneCommand, run: tune }
+  },
   async conformance() {
     const { conformanceCommand, runConformance } = await import('./conformance/index.js')
     return { command: conformanceCommand, run: runConformance, status: (status: number) => status }

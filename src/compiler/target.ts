@@ -1,3 +1,5 @@
+import type { Tuned } from './use.js'
+
 /** What a program is compiled for; lowerings choose by it. */
 export interface Target {
   readonly device: 'cpu' | 'wasm' | 'webgpu'
@@ -7,4 +9,6 @@ export interface Target {
   readonly contrib: boolean
   /** Computes f32 in f64, between f32 inputs and outputs: slow, to tell rounding from mistakes. */
   readonly double?: boolean
+  /** The fastest lowering by use, where it was measured. */
+  readonly tuned?: Tuned | undefined
 }

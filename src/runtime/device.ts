@@ -7,6 +7,8 @@ import { checkNumbers, isFaster, largestBuffer, WrongNumbersError } from './devi
 import { type Executable, makeExecutable } from './executable.js'
 import { RemoteEngine } from './remote-engine.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
+import { type TunedUse, type TuneOptions, tunedFrom, tuneProgram } from './tune.js'
+import { readTuning } from './tuning-cache.js'
 import type { Weights } from './weights.js'
 
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
@@ -40,7 +42,9 @@ export class Device implements AsyncDisposable {
     try {
       const { native, largestBuffer: buffer } = await engine.call('open', [name, threads])
       const kind: Target['device'] = name === 'webgpu' ? name : native ? 'cpu' : 'wasm'
-      const host: DeviceHost = { name, engine, target: { device: kind, contrib: !double, double }, filesOnDisk: native }
+      const tuned = tunedFrom(await readTuning(name))
+      const target = { device: kind, contrib: !double, double, tuned }
+      const host: DeviceHost = { name, engine, target, filesOnDisk: native }
       const device = new Device(name, host)
       if (name !== 'cpu' && name !== 'wasm') await checkNumbers(device)
       if (name === 'webgpu') host.limits = { buffer: buffer ?? (await largestBuffer(device)), total: memory }
@@ -66,6 +70,14 @@ export class Device implements AsyncDisposable {
   /** Puts parameters into a training state. */
   async state(parameters: readonly StartingParameter[], options: StateOptions): Promise<TrainingState> {
     return TrainingState.create(this.#host, parameters, options)
+  }
+
+  /**
+   * Measures what the operations of a program can be lowered to, and with its gradients those of a training step: the
+   * fastest for each use, as it comes out. Kept by `writeTuning`, devices opened later take it.
+   */
+  tune(program: Program, options: TuneOptions = {}): AsyncGenerator<TunedUse> {
+    return tuneProgram(this.#host, program, options)
   }
 
   /** Frees everything on the device and ends its thread. */

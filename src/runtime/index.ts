@@ -12,5 +12,6 @@ export type {
   TrainingStep,
   UpdateOptions,
 } from './training.js'
+export { keepTuning, type TunedUse } from './tune.js'
 export { readTuning, writeTuning } from './tuning-cache.js'
 export type { Weight, WeightSource, Weights } from './weights.js'

@@ -1,11 +1,11 @@
 import { cacheFolder, fileInfo, joinPath, processor, readText, sha256, writeFileAtomic } from '#platform'
 import { version } from '../platform/version.js'
 
-/** What the measurements of this processor by this version say; undefined where there are none, or a damaged file. */
+/** What the measurements of this processor by this version say; undefined where there are none, or no cache folder. */
 export async function readTuning(device: string): Promise<unknown> {
-  const path = await tuningFile(device)
-  if ((await fileInfo(path)) === undefined) return undefined
   try {
+    const path = await tuningFile(device)
+    if ((await fileInfo(path)) === undefined) return undefined
     return (JSON.parse(await readText(path)) as { results?: unknown }).results
   } catch {
     return undefined
