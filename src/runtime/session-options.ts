@@ -13,8 +13,8 @@ export function sessionOptions(
     // A training program is as it should be, and its order of nodes keeps the peak of memory low: nothing may move. Above
     // the basic level operators are joined into ones that compute in f32 alone.
     graphOptimizationLevel: training ? 'disabled' : double ? 'basic' : 'all',
-    // Planned memory is one block that lives through the run; without the plan, training peaks at half.
-    enableMemPattern: !training,
+    // Planned memory is one more block as large as the peak, held beside what the first run took; it saves no time.
+    enableMemPattern: false,
     logSeverityLevel: 4,
     ...(onDevice.length > 0 && {
       preferredOutputLocation: Object.fromEntries(onDevice.map(name => [name, 'gpu-buffer' as const])),

@@ -7,8 +7,8 @@ import { topological } from '../../tensor/walk.js'
 const cheap = new Set(['expand', 'gather', 'layerNorm', 'matmul', 'reshape', 'transpose'])
 /** A product whose inner axis is at most so long costs no more than a few passes over its result. */
 const shortProduct = 64
-/** Steps of one recomputation: without a bound it would be the whole forward pass. */
-const longestChain = 12
+/** Steps of one recomputation: at 12 the peak of a large UNet is 5% lower and the step 5% slower, an autoencoder's step 11%. */
+const longestChain = 4
 
 function isCheap({ op, inputs: [a], attributes }: Tensor): boolean {
   if (op.name === 'matmul' && a!.shape.at(attributes.transposeA ? -2 : -1)! > shortProduct) return false
