@@ -130,12 +130,14 @@ export function settleAxisOrder(roots: readonly Tensor[], target: Target): Tenso
   }
 
   /** An operand of a product, with its last two axes left swapped where the product can read them so. */
-  const swappable = (t: Tensor, { contrib }: Target): { t: Tensor; swapped: boolean } => {
+  const swappable = (t: Tensor, { contrib, device }: Target): { t: Tensor; swapped: boolean } => {
     const { stored: s, order } = stored.get(t)!
     const rank = order.length
     const swap = [...natural(rank - 2), rank - 1, rank - 2]
     const isSwapped = swap.every((axis, i) => order[i] === axis)
-    return isSwapped && (rank === 2 || contrib) ? { t: s, swapped: true } : { t: plain(t), swapped: false }
+    return isSwapped && (rank === 2 || (contrib && device !== 'webgpu'))
+      ? { t: s, swapped: true }
+      : { t: plain(t), swapped: false }
   }
 
   for (const node of topological(roots)) stored.set(node, settle(node))
