@@ -3,7 +3,6 @@ import { expandTo, reshape } from './reshape.js'
 import { type Shape, show, sizeOf } from './shape.js'
 import { pad, slice } from './slice.js'
 import { apply, type Operation, type Tensor, type Value } from './tensor.js'
-import { addAll } from './unary.js'
 import { where } from './where.js'
 import {
   type Padding,
@@ -11,7 +10,6 @@ import {
   paddingWidths,
   pair,
   unpad,
-  untap,
   untapAlong,
   type Window,
   windowedSize,
@@ -67,9 +65,6 @@ const onnxAttributes = ({ kernel, stride, padding }: PoolAttributes) => ({
   strides: stride,
   pads: padding,
 })
-
-const places = ([rows, columns]: readonly [number, number]): [number, number][] =>
-  Array.from({ length: rows * columns }, (_, n) => [Math.floor(n / columns), n % columns])
 
 const maxPoolOperation: Operation<PoolAttributes> = {
   name: 'maxPool2d',
@@ -169,8 +164,9 @@ const averagePoolOperation: Operation<PoolAttributes> = {
       ]
     }
     const padded = [n, c, h + padding[0] + padding[2], w + padding[1] + padding[3]]
-    const spread = places(kernel).map(([i, j]) => untap(part, i, j, padded, attributes))
-    return [unpad(addAll(spread), x!.shape, attributes)]
+    const everyTap = (t: Tensor, axis: 2 | 3): Tensor =>
+      untapAlong(Array<Tensor>(kernel[axis - 2]!).fill(t), { axis, size: padded[axis]!, step: stride[axis - 2]! })
+    return [unpad(everyTap(everyTap(part, 2), 3), x!.shape, attributes)]
   },
 }
 

@@ -1,7 +1,7 @@
 import { constant } from './constant.js'
 import { expandTo, reshape, unsqueeze } from './reshape.js'
 import { resized, type Shape, show } from './shape.js'
-import { concat, pad, slice, unslice } from './slice.js'
+import { concat, pad, slice } from './slice.js'
 import type { Tensor } from './tensor.js'
 import { addAll } from './unary.js'
 
@@ -59,22 +59,18 @@ export function windowedSize(
   }) as [number, number]
 }
 
-/** Where the tap (i, j) of a window's kernel lies along both spatial axes of a padded image. */
-const taps = (i: number, j: number, { stride, dilation }: Window) =>
-  [
-    { axis: 2, start: i * dilation[0], step: stride[0] },
-    { axis: 3, start: j * dilation[1], step: stride[1] },
-  ] as const
-
 /** What the tap (i, j) of the kernel sees of a padded image, at every place of the window: [n, c, ...size]. */
-export const tapOf = (padded: Tensor, i: number, j: number, size: readonly number[], window: Window): Tensor =>
-  taps(i, j, window).reduce((x, tap, k) => slice(x, { ...tap, end: tap.start + (size[k]! - 1) * tap.step + 1 }), padded)
-
-/** The opposite of tapOf: an image of `shape`, zero where the tap (i, j) never is. */
-export function untap(g: Tensor, i: number, j: number, shape: Shape, window: Window): Tensor {
-  const [rows, columns] = taps(i, j, window)
-  return unslice(unslice(g, [...shape.slice(0, 3), g.shape[3]!], rows), shape, columns)
-}
+export const tapOf = (
+  padded: Tensor,
+  i: number,
+  j: number,
+  size: readonly number[],
+  { stride, dilation }: Window,
+): Tensor =>
+  [i * dilation[0], j * dilation[1]].reduce(
+    (x, start, k) => slice(x, { axis: k + 2, start, step: stride[k]!, end: start + (size[k]! - 1) * stride[k]! + 1 }),
+    padded,
+  )
 
 /**
  * The sum of what taps 0, 1, ... took along an axis of `size`, one place every `step`, back at their places. Places that
