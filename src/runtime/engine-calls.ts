@@ -1,5 +1,5 @@
-import type { StateUse } from './engine-state.js'
 import type { HostTensors } from './host-tensor.js'
+import type { StateUse } from './state/engine-state.js'
 
 /** A model for a session. */
 export interface ModelSpec {

@@ -7,7 +7,7 @@ import { chunkName, flattenParameters } from './flatten.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
 import type { Layout } from './layout.js'
 import { type Averaging, averageArray, type Optimiser } from './optimiser.js'
-import { planState } from './state-plan.js'
+import { planState } from './state/state-plan.js'
 import type { Weights } from './weights.js'
 
 /** A parameter with the numbers it starts from. */

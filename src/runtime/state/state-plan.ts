@@ -1,13 +1,13 @@
-import { emitProgram } from '../compiler/emit.js'
-import { lower } from '../compiler/lower.js'
-import type { Program } from '../tensor/program.js'
-import { open } from '../tensor/shape.js'
-import type { DeviceHost } from './compile.js'
-import { compileElementwise } from './elementwise.js'
-import type { StateSpec } from './engine-calls.js'
-import { accumulationProgram, copyProgram, rowLength, sumOfSquaresProgram, updatedName } from './flatten.js'
-import { type Layout, layOut } from './layout.js'
-import { type Averaging, type Optimiser, updateProgram } from './optimiser.js'
+import { emitProgram } from '../../compiler/emit.js'
+import { lower } from '../../compiler/lower.js'
+import type { Program } from '../../tensor/program.js'
+import { open } from '../../tensor/shape.js'
+import type { DeviceHost } from '../compile.js'
+import { compileElementwise } from '../elementwise.js'
+import type { StateSpec } from '../engine-calls.js'
+import { accumulationProgram, copyProgram, rowLength, sumOfSquaresProgram, updatedName } from '../flatten.js'
+import { type Layout, layOut } from '../layout.js'
+import { type Averaging, type Optimiser, updateProgram } from '../optimiser.js'
 
 export interface StatePlan {
   readonly spec: StateSpec

@@ -1,6 +1,8 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
-import type { OnnxRuntime } from '../platform/onnxruntime.js'
-import type { StateGraphs, StateSpec } from './engine-calls.js'
+import type { OnnxRuntime } from '../../platform/onnxruntime.js'
+import type { StateGraphs, StateSpec } from '../engine-calls.js'
+import { chunkName, updatedName } from '../flatten.js'
+import { type Layout, layOut, type Place } from '../layout.js'
 import {
   clipFactor,
   type EngineState,
@@ -9,8 +11,6 @@ import {
   type Outputs,
   type StateUse,
 } from './engine-state.js'
-import { chunkName, updatedName } from './flatten.js'
-import { type Layout, layOut, type Place } from './layout.js'
 
 type Create = (bytes: Uint8Array, onDevice: readonly string[]) => Promise<InferenceSession>
 type Sessions = { readonly [Name in Exclude<keyof StateGraphs, 'limit' | 'alignment'> | 'download']: InferenceSession }

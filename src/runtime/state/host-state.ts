@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
-import type { OnnxRuntime } from '../platform/onnxruntime.js'
-import type { StateSpec } from './engine-calls.js'
+import type { OnnxRuntime } from '../../platform/onnxruntime.js'
+import type { StateSpec } from '../engine-calls.js'
 import type { EngineState, Feeds, Outputs, StateUse } from './engine-state.js'
 import { FlatState } from './flat-state.js'
 
