@@ -3,6 +3,9 @@ import type { WorkerHandle, WorkerLink } from '../worker-link.js'
 
 /** Starts the thread in which the sessions live. */
 export function startWorker(): WorkerHandle {
+  // Since 1.29 the runtime reports its use to its maker unless this is set before it is loaded; the real environment
+  // can be changed from the main thread alone. Who wants the reports says ORT_DISABLE_TELEMETRY=0.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1'
   // Flags of the caller's process, such as --input-type, do not fit a file.
   const worker = new Worker(new URL('../../runtime/worker.js', import.meta.url), { execArgv: [] })
   worker.unref()
