@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type DrawState, drawPictures } from '../data/index.js'
 import { torchGenerator } from '../random/index.js'
 import type { TrainEvent } from './events.js'
-import { DivergedError, type FitOptions, fit, type Learner, type Task } from './fit.js'
+import { DivergedError, fit, type Learner, type Task } from './fit.js'
 import { learningRates } from './learning-rate.js'
 import { trainingSettings } from './settings.js'
 
@@ -45,9 +45,9 @@ function pretend(losses: (batch: number) => number = batch => batch) {
       saves.push({ step, data })
     },
   }
-  const run = async (options: Partial<FitOptions> = {}) => {
+  const run = async (progress?: Learner['progress']) => {
     const events: TrainEvent[] = []
-    for await (const event of fit(task, learner, { settings, learningRate: learningRates(settings), ...options })) {
+    for await (const event of fit(task, { ...learner, progress }, { settings })) {
       events.push(event)
     }
     return events
@@ -90,7 +90,7 @@ test('a run goes on with the batch after the last one that counted', async () =>
   const { run, saves } = pretend()
   const losses = (events: TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event.loss] : []))
   const whole = losses(await run())
-  const rest = losses(await run({ from: { step: 4, data: saves[0]!.data! } }))
+  const rest = losses(await run({ step: 4, data: saves[0]!.data! }))
   assert.deepEqual(rest, whole.slice(4))
   assert.equal(saves[0]!.data!.position + 3 * saves[0]!.data!.epoch, 16)
 })
@@ -98,9 +98,8 @@ test('a run goes on with the batch after the last one that counted', async () =>
 test('an aborted run saves where it stands', async () => {
   const { task, learner, saves } = pretend()
   const abort = new AbortController()
-  const options = { settings, learningRate: () => 1, signal: abort.signal }
   const types: string[] = []
-  for await (const event of fit(task, learner, options)) {
+  for await (const event of fit(task, learner, { settings, signal: abort.signal })) {
     types.push(event.type)
     if (event.type === 'step' && event.step === 2) abort.abort()
   }
@@ -125,7 +124,7 @@ test('a gradient that overflows ends the run too', async () => {
   const { task, learner } = pretend()
   const broken = { ...learner, update: async () => ({ gradientNorm: Number.POSITIVE_INFINITY }) }
   const run = async () => {
-    for await (const _ of fit(task, broken, { settings, learningRate: () => 1 }));
+    for await (const _ of fit(task, broken, { settings }));
   }
   await assert.rejects(run, /step 1: gradient norm = Infinity.*Begin again/)
 })

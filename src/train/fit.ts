@@ -3,6 +3,7 @@ import type { Image } from '../image/image.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { HostTensors } from '../runtime/host-tensor.js'
 import type { TrainEvent } from './events.js'
+import { learningRates } from './learning-rate.js'
 import type { Progress } from './progress.js'
 import type { TrainingSettings } from './settings.js'
 
@@ -38,6 +39,8 @@ export interface Learner {
   readonly parameters: number
   /** Where checkpoints are written. */
   readonly path: string
+  /** Where an interrupted run stood, if this goes on with one. */
+  readonly progress?: Pick<Progress, 'step' | 'data'> | undefined
 }
 
 /** The loss, one of its terms or a gradient is no number any more; the last checkpoint still is good. */
@@ -47,9 +50,6 @@ export class DivergedError extends LatentkitError {
 
 export interface FitOptions {
   readonly settings: TrainingSettings
-  readonly learningRate: (step: number) => number
-  /** Where a run goes on that was interrupted: steps that are done, place in the data. */
-  readonly from?: Pick<Progress, 'step' | 'data'> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -59,12 +59,13 @@ export interface FitOptions {
  * Throws DivergedError where a loss or gradient is not finite: before the weights or the last checkpoint are touched.
  */
 export async function* fit(task: Task, learner: Learner, options: FitOptions): AsyncGenerator<TrainEvent> {
-  const { settings, learningRate, signal } = options
+  const { settings, signal } = options
+  const learningRate = learningRates(settings)
   const total = settings.steps
   const batch = settings.batch * settings.accumulate
-  let step = options.from?.step ?? 0
-  let data = options.from?.data
-  let saved = options.from ? learner.path : undefined
+  let step = learner.progress?.step ?? 0
+  let data = learner.progress?.data
+  let saved = learner.progress && learner.path
   yield { type: 'start', step, total, parameters: learner.parameters, batch }
 
   const batches = task.batches(step * settings.accumulate, data)

@@ -21,7 +21,6 @@ import { openData } from './data-settings.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
 import { type DeviceLearner, openLearner } from './learner.js'
-import { learningRates } from './learning-rate.js'
 import { streamOf } from './streams.js'
 
 /** What training takes. */
@@ -66,12 +65,7 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
     start,
   })
   const task = await firstStageTask(recipe, dataset, learner, frozen)
-  yield* fit(task, learner, {
-    settings: training,
-    learningRate: learningRates(training),
-    from: learner.progress,
-    signal,
-  })
+  yield* fit(task, learner, { settings: training, signal })
 }
 
 /** Held-out pictures that are measured, and those of them that are shown. */

@@ -16,7 +16,6 @@ import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
 import { channelFactors, encodeDataset } from './latents.js'
 import { type DeviceLearner, openLearner } from './learner.js'
-import { learningRates } from './learning-rate.js'
 import { samplePrompts } from './sample-prompts.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
@@ -87,12 +86,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     start,
   })
   const task = await diffusionTask(recipe, source, learner, frozenWeights)
-  yield* fit(task, learner, {
-    settings: training,
-    learningRate: learningRates(training),
-    from: learner.progress,
-    signal,
-  })
+  yield* fit(task, learner, { settings: training, signal })
 }
 
 const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly number[]): Vocabulary =>
