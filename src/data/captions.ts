@@ -1,31 +1,23 @@
 import { z } from 'zod'
+import { type Annotations, annotationFields, annotationsOf } from './annotations.js'
 import type { Problem } from './dataset.js'
 
-const words = z.string().trim()
 const record = z
-  .object({
-    file: z.string().min(1).optional(),
-    image: z.string().min(1).optional(),
-    caption: words.optional(),
-    captions: z.array(words).optional(),
-    label: z.union([z.string(), z.number()]).transform(String).optional(),
-    split: z.string().optional(),
-  })
+  .object({ file: z.string().min(1).optional(), image: z.string().min(1).optional(), ...annotationFields })
   .refine(({ file, image }) => file ?? image, 'names no picture ("file" or "image")')
 
 /** One line of a `captions.jsonl`. */
-export interface CaptionRecord {
+export interface CaptionRecord extends Annotations {
   /** As the line has it, with `/`: below the folder of the caption file. */
   readonly file: string
   readonly line: number
-  readonly captions: readonly string[]
-  readonly label?: string
-  readonly split?: string
+  /** A label map of the picture's, a path like `file`. */
+  readonly map?: string
 }
 
 /**
  * Reads the text of a `captions.jsonl`: on each line an object with `file` or `image`, and `caption`, `captions`,
- * `label`, `split` as far as known. Lines that cannot be used come back as problems; `place` is what these call the file.
+ * `class` (or `label`), `boxes`, `map`, `split` as far as known. Lines that cannot be used come back as problems; `place` is what these call the file.
  */
 export function parseCaptions(
   text: string,
@@ -49,19 +41,15 @@ export function parseCaptions(
       problem(path.length > 0 ? `"${path.join('.')}": ${message}` : message)
       return
     }
-    const { file, image, caption, captions = [], label, split } = parsed.data
+    const { file, image, map, ...annotations } = parsed.data
     records.push({
-      file: (file ?? image)!.replaceAll('\\', '/').replace(/^(\.\/)+/, ''),
+      file: plainPath((file ?? image)!),
       line: i + 1,
-      captions: uniqueWords([...(caption === undefined ? [] : [caption]), ...captions]),
-      ...(label === undefined ? {} : { label }),
-      ...(split === undefined ? {} : { split }),
+      ...annotationsOf(annotations),
+      ...(map !== undefined && { map: plainPath(map) }),
     })
   })
   return { records, broken, lines: records.length + broken.length }
 }
 
-/** Each caption once and none that is empty. */
-export function uniqueWords(captions: readonly string[]): string[] {
-  return [...new Set(captions)].filter(caption => caption !== '')
-}
+const plainPath = (path: string) => path.replaceAll('\\', '/').replace(/^(\.\/)+/, '')

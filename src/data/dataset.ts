@@ -1,16 +1,15 @@
 import { joinPath, readBytes } from '#platform'
 import { decodeImage, flatten, type Image } from '../image/index.js'
+import type { Annotations } from './annotations.js'
 
 /** One picture of a dataset: the file and what is known of it. */
-export interface Picture {
+export interface Picture extends Annotations {
   /** Path below the dataset's folder, with `/`. */
   readonly file: string
   /** Length of the file in bytes. */
   readonly size: number
-  /** What it shows, in other words each; empty where nobody says. */
-  readonly captions: readonly string[]
-  readonly label?: string
-  readonly split?: string
+  /** A picture whose grey values are the classes of this one's pixels: a path like `file`. */
+  readonly map?: string
 }
 
 /** A file that was left out or could not be used, and why. */

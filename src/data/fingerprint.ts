@@ -4,7 +4,7 @@ import type { Dataset } from './dataset.js'
 const block = 4096
 
 /**
- * SHA-256 (hexadecimal) over the names, sizes, captions, labels and splits of all pictures and over `also`, plain data
+ * SHA-256 (hexadecimal) over the names, sizes, captions, labels, boxes, maps and splits of all pictures and over `also`, plain data
  * such as the transform: what was computed from a dataset is stale where this differs.
  */
 export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also: unknown = null): Promise<string> {
@@ -12,7 +12,10 @@ export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also:
   for (let i = 0; i < pictures.length; i += block) {
     const lines = pictures
       .slice(i, i + block)
-      .map(({ file, size, captions, label, split }) => [file, size, captions, label, split])
+      .map(({ file, size, captions, label, split, boxes, map }) => [
+        ...[file, size, captions, label, split],
+        ...(boxes || map ? [boxes, map] : []),
+      ])
     digest = await sha256(`${digest}${JSON.stringify(lines)}`)
   }
   return digest

@@ -77,6 +77,33 @@ test('nested caption files begin at their own folder, and several records of one
   assert.deepEqual(labels, ['3'])
 })
 
+test('classes, boxes and label maps come from records; maps beside their pictures are no pictures', async () => {
+  const boxes = [{ label: 'cat', box: [0, 0.25, 0.5, 0.75] }]
+  const folder = await folderOf({
+    'captions.jsonl': lines(
+      { file: 'a.png', class: 'pet', boxes, map: 'maps/a.png' },
+      { file: 'b.png', class: 'wild' },
+      { file: 'a.png', boxes: [{ label: 'cat', box: [0.5, 0, 0.6, 1] }] },
+    ),
+    'a.png': true,
+    'maps/a.png': true,
+    'b.png': true,
+    'b.map.png': true,
+  })
+  const { pictures, labels, brokenCaptions } = await openFolder(folder, { maxBrokenShare: 0.5 })
+  assert.deepEqual(
+    pictures.map(({ file, label, map }) => [file, label, map]),
+    [
+      ['a.png', 'pet', 'maps/a.png'],
+      ['b.png', 'wild', 'b.map.png'],
+    ],
+  )
+  assert.deepEqual([pictures[0]!.boxes, labels], [boxes, ['pet', 'wild']])
+  assert.match(brokenCaptions[0]!.reason, /"boxes\.0\.box": \[0\.5, 0, 0\.6, 1\] reaches outside the picture/)
+  const lost = await folderOf({ 'a.png': true, 'captions.jsonl': lines({ file: 'a.png', map: 'gone.png' }) })
+  await assert.rejects(openFolder(lost), /gone\.png: is missing; captions\.jsonl line 1 names it as the map of a\.png/)
+})
+
 test('broken lines are told by file and line, counted, and too many are refused', async () => {
   const good = Array.from({ length: 38 }, (_, i) => ({ file: 'a.png', caption: `caption ${i}` }))
   const text = `${lines(...good)}\n{"file": "a.png", "caption": 7}\n{"file": "a.p`

@@ -2,12 +2,19 @@ import { extensionName, fileInfo, joinPath, readText, walkFiles } from '#platfor
 import { imageExtensions } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
 import type { WalkedFile } from '../platform/types.js'
-import { type CaptionRecord, parseCaptions, uniqueWords } from './captions.js'
+import { uniqueWords } from './annotations.js'
+import { type CaptionRecord, parseCaptions } from './captions.js'
 import { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 
 const captionFile = 'captions.jsonl'
 /** Captions are read as a whole: above this a file is refused instead of filling the memory. */
 const maxCaptionBytes = { jsonl: 2 ** 28, txt: 2 ** 16 }
+
+/** What a picture's label map is called where no record names it: `cat.map.png` beside `cat.jpg`. */
+const mapName = /\.map\.png$/i
+
+/** A record with where it stands, its map seen from the dataset's folder. */
+type LocatedRecord = CaptionRecord & { readonly place: string }
 
 export interface OpenFolderOptions {
   /**
@@ -23,7 +30,7 @@ export interface OpenFolderOptions {
 /**
  * Looks through a folder of pictures, flat or nested: captions come from each `captions.jsonl` (whose paths begin at its
  * own folder) or from a `.txt` beside a picture (a line a caption), labels from records or, without any, from the names
- * of the folders that hold the pictures.
+ * of the folders that hold the pictures, label maps from records or a `NAME.map.png` beside the picture.
  *
  * Throws FileError where there is no such folder or no picture in it (saying what was looked for and found), where a
  * record's picture is missing, and where too many caption lines are broken.
@@ -35,28 +42,18 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
   const files = await listFiles(folder, signal)
   const isPicture = ({ path }: WalkedFile) => (imageExtensions as readonly string[]).includes(extensionName(path))
   const found = new Map(files.filter(isPicture).map(file => [file.relativePath, file]))
-  const broken: Problem[] = []
-  const skipped: Problem[] = []
-  const records = new Map<string, CaptionRecord[]>()
-  let lines = 0
-  for (const file of files.filter(({ name }) => name === captionFile)) {
-    const parsed = parseCaptions(await readCaptions(file, maxCaptionBytes.jsonl), file.relativePath)
-    lines += parsed.lines
-    broken.push(...parsed.broken)
-    const base = file.relativePath.slice(0, -captionFile.length)
-    for (const record of parsed.records) {
-      const path = base + record.file
-      const before = records.get(path)
-      if (before) before.push(record)
-      else if (found.has(path)) records.set(path, [record])
-      else skipped.push({ place: path, reason: `is missing; ${file.relativePath} line ${record.line} names it` })
-    }
-  }
-  if (found.size === 0) throw noPictures(folder, files, skipped)
+  const { records, broken, lines: recordLines } = await readRecords(files)
+  let lines = recordLines
+  const maps = new Set([...records.values()].flatMap(given => given.flatMap(({ map }) => map ?? [])))
+  for (const path of found.keys()) if (mapName.test(path)) maps.add(path)
+  const skipped = [...absentFiles(records, found)]
+  const pictureFiles = [...found].filter(([path]) => !maps.has(path))
+  if (pictureFiles.length === 0) throw noPictures(folder, files, skipped)
   if (skipped.length > 0 && badPictures === 'refuse') throw missing(folder, skipped)
+  const lost = new Set(skipped.map(({ place }) => place))
   const texts = new Map(files.filter(({ name }) => extensionName(name) === '.txt').map(f => [f.relativePath, f]))
   let pictures: Picture[] = []
-  for (const [path, { size }] of found) {
+  for (const [path, { size }] of pictureFiles) {
     signal?.throwIfAborted()
     const given = records.get(path) ?? []
     let captions = uniqueWords(given.flatMap(record => record.captions))
@@ -71,7 +68,19 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
     }
     const label = records.size > 0 ? given.find(record => record.label)?.label : folderName(path)
     const split = given.find(record => record.split)?.split
-    pictures.push({ file: path, size, captions, ...(label && { label }), ...(split && { split }) })
+    const boxes = given.find(record => record.boxes)?.boxes
+    const beside = path.replace(/\.[^./]*$/, '.map.png')
+    const map = given.find(record => record.map)?.map ?? (maps.has(beside) ? beside : undefined)
+    if (map !== undefined && lost.has(map)) continue
+    pictures.push({
+      file: path,
+      size,
+      captions,
+      ...(label && { label }),
+      ...(split && { split }),
+      ...(boxes && { boxes }),
+      ...(map !== undefined && { map }),
+    })
   }
   if (broken.length > maxBrokenShare * lines) throw tooManyBroken(folder, broken, lines, maxBrokenShare)
   if (badPictures === 'skip') pictures = await withoutDamaged(folder, pictures, skipped, signal)
@@ -79,6 +88,43 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
   // One folder of pictures is no class.
   if (labels.length === 1 && records.size === 0) return openUnlabelled(folder, pictures, broken, skipped)
   return { folder, pictures, labels, brokenCaptions: broken, skipped }
+}
+
+/** The records of all caption files by the picture's path. */
+async function readRecords(files: readonly WalkedFile[]) {
+  const records = new Map<string, LocatedRecord[]>()
+  const broken: Problem[] = []
+  let lines = 0
+  for (const file of files.filter(({ name }) => name === captionFile)) {
+    const parsed = parseCaptions(await readCaptions(file, maxCaptionBytes.jsonl), file.relativePath)
+    lines += parsed.lines
+    broken.push(...parsed.broken)
+    const base = file.relativePath.slice(0, -captionFile.length)
+    for (const { map, ...record } of parsed.records) {
+      const path = base + record.file
+      const place = `${file.relativePath} line ${record.line}`
+      const located = { ...record, place, ...(map !== undefined && { map: base + map }) }
+      const before = records.get(path)
+      if (before) before.push(located)
+      else records.set(path, [located])
+    }
+  }
+  return { records, broken, lines }
+}
+
+/** Pictures and label maps that records name and nobody finds. */
+function* absentFiles(
+  records: ReadonlyMap<string, readonly LocatedRecord[]>,
+  found: ReadonlyMap<string, unknown>,
+): Generator<Problem> {
+  for (const [path, given] of records) {
+    for (const { map, place } of given) {
+      if (!found.has(path)) yield { place: path, reason: `is missing; ${place} names it` }
+      else if (map !== undefined && !found.has(map)) {
+        yield { place: map, reason: `is missing; ${place} names it as the map of ${path}` }
+      }
+    }
+  }
 }
 
 function openUnlabelled(folder: string, pictures: Picture[], brokenCaptions: Problem[], skipped: Problem[]): Dataset {

@@ -1,3 +1,4 @@
+export type { Annotations, Box } from './annotations.js'
 export { type Batch, captionOf, type LoadOptions, loadBatch, type TrainingBatch, trainingBatches } from './batches.js'
 export { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
