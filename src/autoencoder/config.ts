@@ -60,12 +60,30 @@ export const vqConfig = z.strictObject({
   embed_dim: count.describe('channels of the latents, width of a code'),
   n_embed: count.describe('number of codes'),
   beta: z.number().nonnegative().default(0.25).describe('weight of the commitment'),
-  legacy: z.boolean().default(true).describe('beta weighs the other term, as the first release had it'),
+  legacy: z.boolean().default(false).describe('beta weighs the other term, as the first release had it'),
 })
+
+/** No first stage: diffusion in the pixels themselves. Source: ldm/models/autoencoder.py, IdentityFirstStage. */
+export const identityConfig = z.strictObject({
+  f: z.literal(1).describe('pixels are their own latents'),
+  embed_dim: count.default(3).describe('channels of the images'),
+})
+
+/** A first stage of any kind: a codebook has `n_embed`, the identity `f: 1`. */
+export const firstStageConfig = z.union([autoencoderConfig, vqConfig, identityConfig])
 
 export type DdConfig = z.infer<typeof ddConfig>
 export type AutoencoderConfig = z.infer<typeof autoencoderConfig>
 export type VqConfig = z.infer<typeof vqConfig>
+export type IdentityConfig = z.infer<typeof identityConfig>
+export type FirstStageConfig = z.infer<typeof firstStageConfig>
+
+/** Whether the latents of a first stage are codes. */
+export const hasCodebook = (config: FirstStageConfig): config is VqConfig => 'n_embed' in config
 
 /** How many pixels a latent stands for along each side. */
 export const downsamplingFactor = ({ ch_mult }: DdConfig): number => 2 ** (ch_mult.length - 1)
+
+/** The same of a first stage of any kind. */
+export const firstStageFactor = (config: FirstStageConfig): number =>
+  'f' in config ? config.f : downsamplingFactor(config.ddconfig)

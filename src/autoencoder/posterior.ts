@@ -7,7 +7,7 @@ import { exp, square } from '../tensor/unary.js'
 /** A normal distribution of latents, each element by itself; mean and logvar [batch, channels, h, w]. */
 export interface Posterior {
   mean: Tensor
-  /** Logarithm of the variance, in [-30, 20]. */
+  /** Logarithm of the variance, in [-30, 20]; of what is no distribution but a point, -Infinity. */
   logvar: Tensor
 }
 

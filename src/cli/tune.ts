@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { processor, readText } from '#platform'
-import { downsamplingFactor } from '../autoencoder/config.js'
+import { firstStageFactor } from '../autoencoder/config.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { keepTuning, openDevice, type TunedUse } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError, validate } from '../schema/index.js'
@@ -91,7 +91,7 @@ async function programOf({ stage, recipe: path }: Flags): Promise<Program> {
   const checkpoint = await checkpointAt(resolve(dirname(path), recipe.first_stage))
   try {
     const { first_stage_config } = validate(modelConfig, checkpoint.info.config, `${checkpoint.name}: config`)
-    const side = recipe.data.size / downsamplingFactor(first_stage_config.ddconfig)
+    const side = recipe.data.size / firstStageFactor(first_stage_config)
     const shapes = { batch: recipe.training.batch, latents: [first_stage_config.embed_dim, side, side] } as const
     return diffusionProgram(diffusionModel(recipe, first_stage_config, recipe.vocabulary), shapes, recipe.loss)
   } finally {

@@ -66,10 +66,10 @@ function checkDepth(
   tensors: number,
 ) {
   const most = (...counts: (number | readonly number[] | undefined)[]) => Math.max(...counts.flatMap(n => n ?? 0))
-  const { ddconfig } = first_stage_config
+  const ddconfig = 'ddconfig' in first_stage_config ? first_stage_config.ddconfig : undefined
   const deepest = most(
-    ddconfig.ch_mult.length,
-    ddconfig.num_res_blocks,
+    ddconfig?.ch_mult.length,
+    ddconfig?.num_res_blocks,
     unet_config?.channel_mult.length,
     unet_config?.num_res_blocks,
     unet_config?.transformer_depth,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { autoencoderConfig, downsamplingFactor } from '../autoencoder/config.js'
+import { firstStageConfig, firstStageFactor } from '../autoencoder/config.js'
 import { textEncoderConfig } from '../text/encoder.js'
 import { unetConfig } from '../unet/config.js'
 
@@ -24,7 +24,7 @@ export type DiffusionConfig = z.infer<typeof diffusionConfig>
  */
 export const modelConfig = z
   .strictObject({
-    first_stage_config: autoencoderConfig,
+    first_stage_config: firstStageConfig,
     scale_factor: perChannel.default(1),
     shift_factor: perChannel.default(0),
     unet_config: unetConfig.optional(),
@@ -57,7 +57,7 @@ export const modelConfig = z
 export type ModelConfig = z.infer<typeof modelConfig>
 
 /** Pixels along each side for which a latent stands. */
-export const factorOf = ({ first_stage_config }: ModelConfig): number => downsamplingFactor(first_stage_config.ddconfig)
+export const factorOf = ({ first_stage_config }: ModelConfig): number => firstStageFactor(first_stage_config)
 
 /** One number a channel, whichever way the config gives them. */
 export const channelValues = (value: number | readonly number[], channels: number): Float32Array =>

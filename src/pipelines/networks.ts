@@ -1,4 +1,4 @@
-import { decode, encode } from '../autoencoder/autoencoder.js'
+import { decodeFirstStage as decode, encodeFirstStage as encode } from '../autoencoder/first-stage.js'
 import type { Posterior } from '../autoencoder/posterior.js'
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'

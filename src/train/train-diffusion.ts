@@ -1,4 +1,4 @@
-import { type AutoencoderConfig, downsamplingFactor } from '../autoencoder/config.js'
+import { type FirstStageConfig, firstStageFactor } from '../autoencoder/config.js'
 import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../data/index.js'
 import { vocabularyOf } from '../pipelines/checkpoint-model.js'
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
@@ -98,10 +98,10 @@ const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly n
 /** The model that a recipe describes over a first stage, its latents as yet unscaled. */
 export function diffusionModel(
   { unet_config, cond_stage_config, diffusion, data }: DiffusionRecipe,
-  first_stage_config: AutoencoderConfig,
+  first_stage_config: FirstStageConfig,
   vocabularySize: number,
 ): ModelConfig {
-  const image_size = data.size / downsamplingFactor(first_stage_config.ddconfig)
+  const image_size = data.size / firstStageFactor(first_stage_config)
   const config = {
     first_stage_config,
     unet_config: { ...unet_config, image_size },

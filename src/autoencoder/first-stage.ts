@@ -1,0 +1,25 @@
+import { add, mul } from '../tensor/binary.js'
+import type { Scope } from '../tensor/program.js'
+import type { Tensor } from '../tensor/tensor.js'
+import { decode, encode } from './autoencoder.js'
+import { type FirstStageConfig, hasCodebook } from './config.js'
+import type { Posterior } from './posterior.js'
+import { decodeVq, encodeVq, quantize } from './vq.js'
+
+/**
+ * Distribution of the latents that a diffusion model works on, for images [batch, 3, h, w] in [-1, 1]. Without KL it is a
+ * point: a codebook's latents come before they are quantised, as the original's VQModelInterface has it.
+ */
+export function encodeFirstStage(at: Scope, config: FirstStageConfig, images: Tensor): Posterior {
+  if ('f' in config) return point(images)
+  return hasCodebook(config) ? point(encodeVq(at, config, images)) : encode(at, config, images)
+}
+
+/** Images, roughly in [-1, 1], of latents [batch, embed_dim, h, w]; a codebook's are quantised first. */
+export function decodeFirstStage(at: Scope, config: FirstStageConfig, latents: Tensor): Tensor {
+  if ('f' in config) return latents
+  return hasCodebook(config) ? decodeVq(at, config, quantize(at, config, latents).latents) : decode(at, config, latents)
+}
+
+/** No variance at all, so that drawing from it gives the mean to the bit. */
+const point = (mean: Tensor): Posterior => ({ mean, logvar: add(mul(mean, 0), Number.NEGATIVE_INFINITY) })
