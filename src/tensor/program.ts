@@ -1,5 +1,6 @@
 import { type Shape, sameShape, show } from './shape.js'
 import { apply, type Dtype, type Initialiser, input, parameter, type Spec, type Tensor } from './tensor.js'
+import { rewrite } from './walk.js'
 
 /** A trained tensor of a program. */
 export interface Parameter {
@@ -45,7 +46,16 @@ export function trace<Inputs extends Record<string, Spec>>(
 ): Program {
   const parameters = new Map<string, Parameter>()
   const marks: Record<string, Tensor> = {}
+  const inputs = Object.fromEntries(
+    Object.entries(specs).map(([name, spec]) => [name, apply(input, [], { name, ...spec })]),
+  ) as { [Name in keyof Inputs]: Tensor }
+  const result = build(scopeOver(parameters, marks), inputs)
+  const outputs = isTensor(result) ? { output: result } : result
+  return { inputs, parameters: [...parameters.values()], outputs, marks }
+}
 
+/** The root of a tree of parameters, which it finds and remembers in the given tables. */
+function scopeOver(parameters: Map<string, Parameter>, marks: Record<string, Tensor>): Scope {
   const scope = (path: string): Scope => {
     const at = (below: string) => scope(join(path, below))
     return Object.assign(at, {
@@ -69,13 +79,46 @@ export function trace<Inputs extends Record<string, Spec>>(
       },
     })
   }
+  return scope('')
+}
 
-  const inputs = Object.fromEntries(
-    Object.entries(specs).map(([name, spec]) => [name, apply(input, [], { name, ...spec })]),
-  ) as { [Name in keyof Inputs]: Tensor }
-  const result = build(scope(''), inputs)
-  const outputs = isTensor(result) ? { output: result } : result
-  return { inputs, parameters: [...parameters.values()], outputs, marks }
+/**
+ * The program with expressions in place of some of its parameters, which may use them and have parameters of their own:
+ * how any network takes an adapter without knowing of it. `replace` gets the root of the tree; undefined keeps a parameter.
+ *
+ * @throws RangeError where an expression differs from its parameter in dtype or shape, but for the first size: tables grow.
+ * @example
+ * const halved = reparameterise(program, (_, { tensor }) => mul(tensor, 0.5))
+ */
+export function reparameterise(
+  program: Program,
+  replace: (at: Scope, parameter: Parameter) => Tensor | undefined,
+): Program {
+  const parameters = new Map(program.parameters.map(p => [p.name, p]))
+  const at = scopeOver(parameters, {})
+  const replaced = new Map<Tensor, Tensor>()
+  for (const p of program.parameters) {
+    const expression = replace(at, p)
+    if (expression === undefined) continue
+    if (!sameShape(expression.shape.slice(1), p.shape.slice(1)) || expression.dtype !== p.dtype) {
+      throw new RangeError(
+        `parameter "${p.name}" is ${p.dtype} ${show(p.shape)}, what is to replace it ${expression.dtype} ${show(expression.shape)}`,
+      )
+    }
+    replaced.set(p.tensor, expression)
+  }
+  const names = Object.keys(program.outputs)
+  const marked = Object.keys(program.marks)
+  const tensors = rewrite(
+    [...names.map(name => program.outputs[name]!), ...marked.map(name => program.marks[name]!)],
+    (node, original) => replaced.get(original) ?? node,
+  )
+  return {
+    inputs: program.inputs,
+    parameters: [...parameters.values()],
+    outputs: Object.fromEntries(names.map((name, i) => [name, tensors[i]!])),
+    marks: Object.fromEntries(marked.map((name, i) => [name, tensors[names.length + i]!])),
+  }
 }
 
 const isTensor = (x: Tensor | Record<string, Tensor>): x is Tensor => typeof (x as Tensor).op?.name === 'string'
