@@ -11,6 +11,8 @@ export {
   schedulerConfig,
 } from './diffusers/config.js'
 export { type PlanOptions, type SchedulePlan, schedulePlan } from './diffusers/plan.js'
+export { type CompvisStart, compvisStart, type DiffusersStart, diffusersStart } from './image-to-image.js'
+export { sampleDeviation, scaleByStd } from './latent-scale.js'
 export { linspace } from './linspace.js'
 export { addNoise, combine, type Level, target, toEpsilon, toV, toX0, vpLevel } from './parameterization.js'
 export { type SamplingPlanOptions, type SamplingSchedule, samplingPlan } from './sampling-plan.js'

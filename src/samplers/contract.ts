@@ -25,6 +25,9 @@ export type Denoise = (x: Float32Array, sigma: number) => Promise<Float32Array>
 /** Draws the next unit normals, as many as the batch has elements; whoever hands it in owns the generators. */
 export type Noise = () => Float32Array
 
+/** Changes the batch before each step, at the level where the network is then asked: how known parts are painted in. */
+export type Before = (x: Float32Array, at: TimedLevel) => Float32Array
+
 /** What every step yields: the batch after the step and the prediction it rests on (for previews). */
 export interface SampleStep {
   readonly x: Float32Array

@@ -1,5 +1,5 @@
 export type { AncestralOptions } from './ancestral.js'
-export type { Denoise, Noise, Predict, Prediction, SampleStep, Sampling } from './contract.js'
+export type { Before, Denoise, Noise, Predict, Prediction, SampleStep, Sampling } from './contract.js'
 export { type DdimOptions, ddim } from './ddim.js'
 export { type DdpmOptions, type DdpmStep, ddpm } from './ddpm.js'
 export { deis } from './deis.js'
@@ -15,17 +15,9 @@ export { type ChurnOptions, euler } from './euler.js'
 export { eulerAncestral } from './euler-ancestral.js'
 export { heun } from './heun.js'
 export { type LcmOptions, lcm } from './lcm.js'
+export { clipTo, dynamicThreshold, limitNorm, limitSpatialNorm, quantileOfSizes } from './limits.js'
 export { type LmsOptions, lms } from './lms.js'
-export {
-  clipTo,
-  denoiser,
-  dynamicThreshold,
-  levelOfSigma,
-  type ModelOptions,
-  type Network,
-  predictor,
-  scale,
-} from './model.js'
+export { denoiser, levelOfSigma, type ModelOptions, type Network, predictor, scale } from './model.js'
 export type { MultistepOptions } from './multistep.js'
 export { type PlmsOptions, plms } from './plms.js'
 export { type EdmOptions, edmDenoiser, flowPredictor } from './preconditioning.js'

@@ -43,36 +43,6 @@ export function scale(x: Float32Array, factor: number): Float32Array {
   return x.map(value => value * factor)
 }
 
-/** Clips predicted images to [-range, range]. */
-export function clipTo(range: number): (x0: Float32Array) => Float32Array {
-  return x0 => x0.map(value => Math.min(Math.max(value, -range), range))
-}
-
-/**
- * Dynamic thresholding (Saharia et al. 2022, section 2.3): each image of the batch is clipped to its own quantile of
- * absolute values, between 1 and `max`, and divided by it. For pixels, not for latents.
- */
-export function dynamicThreshold(ratio: number, max: number, images: number): (x0: Float32Array) => Float32Array {
-  return x0 => {
-    const out = new Float32Array(x0.length)
-    const size = x0.length / images
-    for (let start = 0; start < x0.length; start += size) {
-      const image = x0.subarray(start, start + size)
-      const s = Math.min(Math.max(quantile(image.map(Math.abs).sort(), ratio), 1), max)
-      out.set(scale(clipTo(s)(image), 1 / s), start)
-    }
-    return out
-  }
-}
-
-/** Linear interpolation between the two neighbours in sorted values. */
-function quantile(sorted: Float32Array, ratio: number): number {
-  const at = ratio * (sorted.length - 1)
-  const low = Math.floor(at)
-  const high = Math.min(low + 1, sorted.length - 1)
-  return sorted[low]! + (at - low) * (sorted[high]! - sorted[low]!)
-}
-
 /** x + amount * noise. */
 export function withNoise(x: Float32Array, amount: number, noise: Float32Array): Float32Array {
   return combine(1, x, amount, noise)

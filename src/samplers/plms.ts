@@ -8,7 +8,7 @@ import {
   toEpsilon,
   toX0,
 } from '../diffusion/index.js'
-import type { Predict, Prediction, Sampling } from './contract.js'
+import type { Before, Predict, Prediction, Sampling } from './contract.js'
 
 export interface PlmsOptions {
   /** What is averaged over the steps: the noise, or v in its place. */
@@ -17,6 +17,7 @@ export interface PlmsOptions {
   readonly start?: readonly RungeKuttaStep[] | undefined
   /** The improved Euler step's second half, where a spacing makes it another step than the first. */
   readonly again?: Step | undefined
+  readonly before?: Before | undefined
 }
 
 /**
@@ -29,7 +30,7 @@ export async function* plms(
   predict: Predict,
   x: Float32Array,
   steps: readonly Step[],
-  { average = 'epsilon', start = [], again = steps[0] }: PlmsOptions = {},
+  { average = 'epsilon', start = [], again = steps[0], before }: PlmsOptions = {},
 ): Sampling {
   const raw = ({ epsilon, x0 }: Prediction, { alpha, sigma }: Level) =>
     average === 'v' ? combine(alpha, epsilon, -sigma, x0) : epsilon
@@ -42,6 +43,7 @@ export async function* plms(
 
   const past: Float32Array[] = []
   for (const { from, afterFirst, middle, afterThird, end } of start) {
+    if (before) x = before(x, from)
     const e1 = await ask(x, from)
     const e2 = await ask(transfer(x, from, afterFirst, e1).x, middle)
     const e3 = await ask(transfer(x, from, middle, e2).x, middle)
@@ -53,6 +55,7 @@ export async function* plms(
     yield step
   }
   for (const [i, { from, to }] of steps.entries()) {
+    if (before) x = before(x, from)
     const prediction = await ask(x, from)
     past.unshift(prediction)
     past.splice(4)

@@ -1,10 +1,8 @@
 import { z } from 'zod'
-import { multiHeadAttention } from '../nn/attention.js'
 import { embedding } from '../nn/embedding.js'
 import { normal } from '../nn/initialisers.js'
 import { linear } from '../nn/linear.js'
 import { layerNorm } from '../nn/norm.js'
-import { gelu, quickGelu } from '../tensor/activation.js'
 import { argmax } from '../tensor/arg.js'
 import { add, equal, mul } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
@@ -14,6 +12,7 @@ import { unsqueeze } from '../tensor/reshape.js'
 import { slice } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { cast } from '../tensor/unary.js'
+import { clipLayers } from './clip-layers.js'
 
 const count = z.int().positive()
 
@@ -61,10 +60,15 @@ export function clipText(root: Scope, config: ClipTextConfig, tokens: Tensor): C
     width,
     init: normal(0.02),
   })
-  const hidden = [add(words, slice(positions, { axis: 0, start: 0, end: length }))]
-  for (let i = 0; i < config.num_hidden_layers; i++) {
-    hidden.push(layer(at(`encoder.layers.${i}`), config, hidden[i]!))
-  }
+  const hidden = clipLayers(at('encoder'), add(words, slice(positions, { axis: 0, start: 0, end: length })), {
+    layers: config.num_hidden_layers,
+    heads: config.num_attention_heads,
+    inner: config.intermediate_size,
+    activation: config.hidden_act,
+    epsilon: config.layer_norm_eps,
+    causal: true,
+    names: 'huggingface',
+  })
   const last = finalNorm(root, config, hidden.at(-1)!)
   return { last, hidden, pooled: atEndOfText(last, tokens, config.eos_token_id) }
 }
@@ -73,19 +77,12 @@ export function clipText(root: Scope, config: ClipTextConfig, tokens: Tensor): C
 export const finalNorm = (root: Scope, config: ClipTextConfig, hidden: Tensor): Tensor =>
   layerNorm(root('text_model.final_layer_norm'), hidden, { epsilon: config.layer_norm_eps })
 
-function layer(at: Scope, config: ClipTextConfig, x: Tensor): Tensor {
-  const { hidden_size: out, num_attention_heads: heads, layer_norm_eps: epsilon } = config
-  const normal1 = layerNorm(at('layer_norm1'), x, { epsilon })
-  const project = (name: string) => linear(at(`self_attn.${name}`), normal1, { out })
-  const attended = multiHeadAttention(project('q_proj'), project('k_proj'), project('v_proj'), { heads, causal: true })
-  const h = add(x, linear(at('self_attn.out_proj'), attended, { out }))
-  const activate = config.hidden_act === 'gelu' ? gelu : quickGelu
-  const inner = linear(at('mlp.fc1'), layerNorm(at('layer_norm2'), h, { epsilon }), { out: config.intermediate_size })
-  return add(h, linear(at('mlp.fc2'), activate(inner), { out }))
-}
+/** The pooled text in the space that it shares with images, [batch, projection_dim]. Source: CLIPTextModelWithProjection. */
+export const clipTextProjection = (root: Scope, pooled: Tensor, width: number): Tensor =>
+  linear(root('text_projection'), pooled, { out: width, bias: false })
 
 /** The row of the first end-of-text token. eos_token_id 2 is a fault of old configs and means the largest id. Source: CLIPTextTransformer. */
-function atEndOfText(x: Tensor, tokens: Tensor, eos: number): Tensor {
+export function atEndOfText(x: Tensor, tokens: Tensor, eos: number): Tensor {
   const score = eos === 2 ? tokens : cast(equal(tokens, constant(eos, [], 'i64')), 'i64')
   const position = unsqueeze(argmax(score, { axis: 1 }), 1)
   const length = tokens.shape[1]!

@@ -6,7 +6,8 @@ import { open, sizeOf } from '../tensor/shape.js'
 import { i64, type Value } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { textEncoder, textEncoderConfig } from './encoder.js'
-import { clipText, clipTextConfig } from './encoder-clip.js'
+import { clipText, clipTextConfig, clipTextProjection, finalNorm } from './encoder-clip.js'
+import { openClipText, openClipTextConfig } from './encoder-openclip.js'
 
 const changed = (ids: number[], at: number) => ids.map((id, i) => (i === at ? id + 1 : id))
 const batch = (ids: number[]): Value => ({ shape: [1, ids.length], data: Float64Array.from(ids) })
@@ -50,4 +51,49 @@ test('CLIP: a token sees those before it, and the text is that of its first end 
   assert.deepEqual(pooled, last.slice(4, 8))
   assert.deepEqual(encode(2, ids).pooled, last.slice(16))
   assert.deepEqual(encode(9, changed(ids, 4)).last.subarray(0, 16), last.subarray(0, 16))
+})
+
+test("OpenCLIP's names and Hugging Face's are the same network", () => {
+  const [width, layers, embed_dim] = [8, 2, 3]
+  const arch = openClipTextConfig.parse({ embed_dim, context_length: 5, vocab_size: 20, width, heads: 2, layers })
+  const own = trace({ tokens: i64(1, 5) }, (at, { tokens }) => ({ ...openClipText(at, arch, tokens) }))
+  const config = clipTextConfig.parse({
+    vocab_size: 20,
+    hidden_size: width,
+    intermediate_size: 4 * width,
+    num_hidden_layers: layers,
+    num_attention_heads: 2,
+    max_position_embeddings: 5,
+    hidden_act: 'gelu',
+  })
+  const other = trace({ tokens: i64(1, 5) }, (at, { tokens }) => {
+    const { last, hidden, pooled } = clipText(at, config, tokens)
+    const normalized = finalNorm(at, config, hidden.at(-2)!)
+    return { last, penultimate: hidden.at(-2)!, normalized, embedding: clipTextProjection(at, pooled, embed_dim) }
+  })
+  const given = drawnParameters(other)
+  const values: Record<string, Value> = {}
+  for (const { name, shape } of own.parameters) {
+    const place = name
+      .replace('token_embedding', 'text_model.embeddings.token_embedding')
+      .replace(/^positional_embedding/, 'text_model.embeddings.position_embedding.weight')
+      .replace('ln_final', 'text_model.final_layer_norm')
+      .replace('text_projection', 'text_projection.weight')
+      .replace('transformer.resblocks', 'text_model.encoder.layers')
+      .replace('ln_', 'layer_norm')
+      .replace('.attn.', '.self_attn.')
+      .replace('c_fc', 'fc1')
+      .replace('c_proj', 'fc2')
+    const fused = /in_proj_(\w+)$/.exec(place)
+    const parts = fused ? ['q', 'k', 'v'].map(p => place.replace(fused[0], `${p}_proj.${fused[1]}`)) : [place]
+    const data = parts.flatMap(part => [...given[part]!.data])
+    const turned = (i: number) => data[(i % embed_dim) * width + Math.floor(i / embed_dim)]!
+    values[name] = { shape, data: Float64Array.from(data, (v, i) => (name === 'text_projection' ? turned(i) : v)) }
+  }
+  const tokens = batch([5, 9, 3, 19, 0])
+  for (const name of ['last', 'penultimate', 'normalized', 'embedding']) {
+    const [a] = evaluate([own.outputs[name]!], { ...values, tokens })
+    const [b] = evaluate([other.outputs[name]!], { ...given, tokens })
+    assert.deepEqual(a, b, name)
+  }
 })

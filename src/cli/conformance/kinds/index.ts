@@ -2,6 +2,7 @@ import type { Kind } from '../kind.js'
 import { autoencoders } from './autoencoder.js'
 import { diffusionTraining } from './diffusion-training.js'
 import { formats } from './formats.js'
+import { guidanceKinds } from './guidance.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
 import { optimiserKinds } from './optimisers.js'
 import { philoxRandom, rawWords, torchRandom } from './rng.js'
@@ -18,6 +19,7 @@ export const kinds: readonly Kind[] = [
   rawWords,
   ...schedules,
   ...samplers,
+  ...guidanceKinds,
   psnrAndSsim,
   imageBytes,
   resizing,

@@ -1,8 +1,10 @@
+import { z } from 'zod'
 import type { Tensor } from '../../../tensor/tensor.js'
 import { textEncoder, textEncoderConfig } from '../../../text/encoder.js'
-import { clipText, clipTextConfig, finalNorm } from '../../../text/encoder-clip.js'
+import { clipText, clipTextConfig, clipTextProjection, finalNorm } from '../../../text/encoder-clip.js'
+import { type OpenClipText, openClipText, openClipTextConfig } from '../../../text/encoder-openclip.js'
 import type { Kind } from '../kind.js'
-import { configured, fill, inputsOf, runOnce, traced, weightsOf } from './programs.js'
+import { configured, diffusersLayout, fill, inputsOf, runOnce, traced, weightsOf } from './programs.js'
 
 /** The transformer that LDM trains with its text-to-image model. */
 const jointTransformer: Kind = {
@@ -45,4 +47,39 @@ const clip: Kind = {
   },
 }
 
-export const textEncoders: readonly Kind[] = [jointTransformer, clip]
+const openClipCase = z.object({
+  arch: openClipTextConfig.omit({ activation: true }),
+  activation: openClipTextConfig.shape.activation,
+})
+
+/** CLIP's text half by OpenCLIP's names, and by Hugging Face's where the case has that layout too. */
+const openClip: Kind = {
+  kind: 'text',
+  recognises: ({ config }) => openClipCase.safeParse(config).success,
+  async run(testCase, context) {
+    const { arch, activation } = openClipCase.parse(testCase.config)
+    const inputs = await inputsOf(testCase)
+    const named = ({ last, penultimate, normalized, embedding }: OpenClipText) => ({
+      last,
+      penultimate,
+      penultimate_with_ln_final: normalized,
+      pooled_projected: embedding,
+      encode_text: embedding,
+    })
+    const program = traced(inputs, (at, { input_ids }) => named(openClipText(at, { ...arch, activation }, input_ids!)))
+    const files = await fill(testCase, await runOnce(context, program, await weightsOf(testCase), inputs))
+    const layout = await diffusersLayout(testCase)
+    if (layout === undefined) return { files }
+    const config = configured(clipTextConfig, layout.config)
+    const again = traced(inputs, (at, { input_ids }) => {
+      const { last, hidden, pooled } = clipText(at, config, input_ids!)
+      const penultimate = hidden.at(-2)!
+      const normalized = finalNorm(at, config, penultimate)
+      return named({ last, penultimate, normalized, embedding: clipTextProjection(at, pooled, arch.embed_dim) })
+    })
+    const weights = await layout.weights!((name, shape) => ({ name, shape }))
+    return { files, layouts: [await fill(testCase, await runOnce(context, again, weights, inputs))] }
+  },
+}
+
+export const textEncoders: readonly Kind[] = [jointTransformer, clip, openClip]

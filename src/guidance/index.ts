@@ -1,0 +1,2 @@
+export { guide, guideByTwo, rescaleGuided, type TwoConditions } from './classifier-free.js'
+export { type KnownPart, keepKnown } from './known-part.js'

@@ -1,0 +1,31 @@
+import { combine, type Level } from '../diffusion/index.js'
+
+export interface KnownPart {
+  /** The original, [batch, channels, height, width]. */
+  readonly x0: Float32Array
+  /** As many numbers, or one for each position of each image, [batch, 1, height, width]: 1 keeps the original, 0 paints anew. */
+  readonly mask: Float32Array
+  readonly shape: readonly [number, number, number, number]
+  /** Draws unit normals as many as x0 has elements. */
+  readonly noise: () => Float32Array
+}
+
+/**
+ * Inpainting with a model that was not trained for it: before a step the known part is replaced by the original, noised
+ * to that step's level. Source: latent-diffusion, ldm/models/diffusion/ddim.py, ddim_sampling.
+ */
+export function keepKnown({ x0, mask, shape, noise }: KnownPart): (x: Float32Array, level: Level) => Float32Array {
+  const [, channels, height, width] = shape
+  const area = height * width
+  const one = mask.length * channels === x0.length
+  if (!one && mask.length !== x0.length) {
+    throw new RangeError(
+      `Cannot keep a part of latents [${shape.join(', ')}]: the mask has ${mask.length} numbers, wanted one for each position or element`,
+    )
+  }
+  const maskAt = (i: number) => mask[one ? Math.floor(i / (channels * area)) * area + (i % area) : i]!
+  return (x, { alpha, sigma }) => {
+    const original = combine(alpha, x0, sigma, noise())
+    return x.map((value, i) => original[i]! * maskAt(i) + value * (1 - maskAt(i)))
+  }
+}
