@@ -140,6 +140,32 @@ test('part of the parameters can be frozen', async () => {
   await assert.rejects(state.training(regression), /there is no "weight" \[3, 2\]/)
 })
 
+for (const name of ['cpu', 'webgpu'] as const) {
+  test(`${name}: a program reads the parameters of another state as they stand`, async t => {
+    const there = await opened(name)
+    if (typeof there === 'string') return t.skip(there)
+    await using device = there
+    const [first, ...others] = start
+    await using state = await device.state(others, { optimiser: adamw() })
+    await using beside = await device.state([first!], { optimiser: adamw() })
+    await using step = await state.training(regression, { beside: [beside] })
+    await using turned = await beside.training(regression, { beside: [state] })
+    await using whole = await state.compile(regression, { beside: [beside] })
+    for (let i = 0; i < 2; i++) {
+      for (const [from, own] of [
+        [step, state],
+        [turned, beside],
+      ] as const) {
+        const now = oracle(new Map([...(await state.read('parameter')), ...(await beside.read('parameter'))]))
+        close((await from.accumulate(batch)).loss!.data, now.loss!)
+        close((await whole(batch)).loss!.data, now.loss!)
+        for (const [key, gradient] of await own.read('gradient')) close(gradient, now[`gradient:${key}`]!)
+        await own.update({ learningRate: 0.1 })
+      }
+    }
+  })
+}
+
 test('a gradient that is not finite updates nothing', async () => {
   await using device = await openDevice('cpu', { threads: 1 })
   await using state = await device.state(start, { optimiser: adamw() })

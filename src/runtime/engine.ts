@@ -4,7 +4,7 @@ import type { OnnxRuntime } from '../platform/onnxruntime.js'
 import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
 import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
 import { executionProviders, sessionOptions } from './session-options.js'
-import type { EngineState, StateUse } from './state/engine-state.js'
+import type { EngineState, Feeds, StateUse } from './state/engine-state.js'
 import { GpuState } from './state/gpu-state.js'
 import { HostState } from './state/host-state.js'
 
@@ -53,13 +53,14 @@ export class Engine implements EngineCalls {
 
   async run(id: number, inputs: HostTensors): Promise<HostTensors> {
     const { session, use } = this.#session(id)
-    const fed = use && this.#state(use.id).feeds(use)
+    const fed = use && { ...this.#state(use.id).feeds(use), ...this.#beside(use) }
     return this.#results(await session.run({ ...this.#tensors(inputs), ...fed }))
   }
 
   async accumulate(id: number, inputs: HostTensors, scale: number): Promise<HostTensors> {
     const { session, use } = this.#session(id)
-    return this.#results(await this.#state(use!.id).accumulate(session, use!, this.#tensors(inputs), scale))
+    const given = { ...this.#tensors(inputs), ...this.#beside(use!) }
+    return this.#results(await this.#state(use!.id).accumulate(session, use!, given, scale))
   }
 
   async releaseSession(id: number): Promise<void> {
@@ -128,6 +129,11 @@ export class Engine implements EngineCalls {
     const found = this.#states.get(id)
     if (found === undefined) throw new Error('The training state has been disposed')
     return found
+  }
+
+  /** What a session is fed from states that are not its own: where they lie, without a copy. */
+  #beside({ beside }: StateUse): Feeds {
+    return Object.assign({}, ...beside.map(feed => this.#state(feed.id).feeds(feed)))
   }
 
   #tensors(inputs: HostTensors): Record<string, Tensor> {

@@ -22,11 +22,11 @@ export const rowLength = 1024
 
 /**
  * The program with the parameters of a layout as slices of its flat array, and their gradients joined to a flat one: the
- * state of a device is then few large buffers, whatever the number of parameters.
+ * state of a device is then few large buffers, whatever the number of parameters. `array` names the inputs.
  */
-export function flattenParameters(program: Program, { places, lengths }: Layout): Program {
+export function flattenParameters(program: Program, { places, lengths }: Layout, array = 'parameter'): Program {
   const chunks = lengths.map((length, i) => {
-    const spec = { name: chunkName('parameter', i), ...f32(length) }
+    const spec = { name: chunkName(array, i), ...f32(length) }
     return apply(input, [], spec)
   })
   const slices = new Map<Tensor, Tensor>()
@@ -47,7 +47,7 @@ export function flattenParameters(program: Program, { places, lengths }: Layout)
   }
   return {
     ...program,
-    inputs: { ...program.inputs, ...Object.fromEntries(chunks.map((t, i) => [chunkName('parameter', i), t])) },
+    inputs: { ...program.inputs, ...Object.fromEntries(chunks.map((t, i) => [chunkName(array, i), t])) },
     parameters: program.parameters.filter(({ name }) => !places.has(name)),
     outputs: { ...Object.fromEntries(outputs), ...flat },
   }

@@ -29,6 +29,13 @@ export interface StateSnapshot {
   readonly arrays: ReadonlyMap<string, ReadonlyMap<string, Float32Array>>
 }
 
+/** Where a program's parameters come from that a state does not train. */
+export interface OtherWeights {
+  readonly frozen?: Weights
+  /** States whose parameters the program uses as they stand whenever it runs. */
+  readonly beside?: readonly TrainingState[]
+}
+
 export interface UpdateOptions {
   readonly learningRate: number
   /** Largest norm of all gradients together; larger ones are scaled down to it. */
@@ -54,6 +61,9 @@ interface Parts {
   readonly options: StateOptions
   readonly layout: Layout | undefined
 }
+
+/** What a model calls the parameters of a state beside its own. */
+const besideName = (index: number): string => `beside ${index}`
 
 /** Parameters being trained, their gradients, moments and averages: flat arrays in the memory of the worker or of the device. */
 export class TrainingState implements AsyncDisposable {
@@ -92,22 +102,27 @@ export class TrainingState implements AsyncDisposable {
     return state
   }
 
+  /** Whether a parameter is among those of this state. */
+  holds(name: string): boolean {
+    return this.#names.has(name)
+  }
+
   /** Names of the arrays that a snapshot holds. */
   get arrays(): string[] {
     return ['parameter', ...this.#options.optimiser.moments, ...(this.#options.ema ? [averageArray] : [])]
   }
 
   /**
-   * Compiles a program with an output `loss` into a step that trains those of its parameters that this state holds; the
-   * others are `frozen` and taken from there.
+   * Compiles a program with an output `loss` into a step that trains those of its parameters that this state holds; those
+   * of the states `beside` it are read where they lie, the others are `frozen` and taken from there.
    */
-  async training(program: Program, options: { frozen?: Weights } = {}): Promise<TrainingStep> {
+  async training(program: Program, others: OtherWeights = {}): Promise<TrainingStep> {
     const trained = this.#held(program)
     const whole = gradients(program, trained)
     const { engine } = this.#host
-    const { model } = await this.#model(whole, true, options.frozen)
+    const { model } = await this.#model(whole, true, others)
     const onDevice = this.#layout?.lengths.map((_, i) => chunkName('gradient', i)) ?? []
-    const state = { id: this.#id, feed: 'parameter', parameters: trained, gradients: trained }
+    const state = { ...this.#use(program, 'parameter', others), gradients: trained }
     const step = await engine.call('createSession', [{ ...model, state, onDevice }])
     const dispose = () => engine.callUnlessDead('releaseSession', [step])
     return {
@@ -124,14 +139,14 @@ export class TrainingState implements AsyncDisposable {
   /** Compiles a program that uses this state's parameters, or their averages, as they stand whenever it runs. */
   async compile(
     program: Program,
-    { use = 'parameter', frozen }: { use?: 'parameter' | 'ema'; frozen?: Weights } = {},
+    { use = 'parameter', ...others }: { use?: 'parameter' | 'ema' } & OtherWeights = {},
   ): Promise<Executable> {
-    const state = { id: this.#id, feed: use, parameters: this.#held(program), gradients: [] }
-    return makeExecutable(this.#host, program, await this.#model(program, false, frozen), state)
+    const state = this.#use(program, use, others)
+    return makeExecutable(this.#host, program, await this.#model(program, false, others), state)
   }
 
   /**
-   * Clips the accumulated gradients, updates parameters, moments and averages in place and forgets the gradients. Where
+   * Averages the accumulated gradients over all processes that train together, clips them, updates parameters, moments and averages in place and forgets the gradients. Where
    * the norm is not finite nothing is updated, and it is returned all the same.
    */
   async update({ learningRate, clip }: UpdateOptions): Promise<{ gradientNorm: number }> {
@@ -174,6 +189,11 @@ export class TrainingState implements AsyncDisposable {
     this.updates = updates
   }
 
+  /** Makes the state that of process 0, in all processes that train together. */
+  async broadcast(): Promise<void> {
+    for (const array of this.arrays) await this.#host.engine.call('broadcastState', [this.#id, array])
+  }
+
   /** Frees its memory. Dispose of the executables that use it as well. */
   async dispose(): Promise<void> {
     await this.#host.engine.callUnlessDead('releaseState', [this.#id])
@@ -187,8 +207,30 @@ export class TrainingState implements AsyncDisposable {
     return program.parameters.map(({ name }) => name).filter(name => this.#names.has(name))
   }
 
-  #model(program: Program, training: boolean, weights: Weights = new Map()): Promise<CompiledModel> {
-    const whole = this.#layout === undefined ? program : flattenParameters(program, this.#layout)
-    return compileModel(this.#host, whole, { training, weights, fed: new Set(this.#held(whole)) })
+  /** What a session of the program reads of this state and those beside it. */
+  #use(program: Program, feed: string, { beside = [] }: OtherWeights) {
+    const read = (state: TrainingState, feed: string, as: string) => ({
+      id: state.#id,
+      feed,
+      as,
+      parameters: state.#held(program),
+    })
+    const others = beside.map((state, i) => read(state, 'parameter', besideName(i)))
+    return { ...read(this, feed, 'parameter'), gradients: [], beside: others }
+  }
+
+  #model(
+    program: Program,
+    training: boolean,
+    { frozen = new Map(), beside = [] }: OtherWeights,
+  ): Promise<CompiledModel> {
+    let whole = program
+    const states = [this, ...beside]
+    for (const [i, state] of states.entries()) {
+      const layout = state.#layout
+      if (layout) whole = flattenParameters(whole, layout, i === 0 ? 'parameter' : besideName(i - 1))
+    }
+    const fed = new Set(states.flatMap(state => state.#held(whole)))
+    return compileModel(this.#host, whole, { training, weights: frozen, fed })
   }
 }

@@ -1,13 +1,20 @@
 import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-common'
 
-/** What a session uses of a state. */
-export interface StateUse {
+/** What a session reads of a state. */
+export interface StateFeed {
   readonly id: number
   /** The array that stands for the parameters. */
   readonly feed: string
+  /** What the model calls it. */
+  readonly as: string
   readonly parameters: readonly string[]
+}
+
+/** What a session uses of a state, and what it reads of others. */
+export interface StateUse extends StateFeed {
   /** Parameters whose gradients the session computes. */
   readonly gradients: readonly string[]
+  readonly beside: readonly StateFeed[]
 }
 
 export type Feeds = Readonly<Record<string, Tensor>>
@@ -16,7 +23,7 @@ export type Outputs = Readonly<Record<string, OnnxValue>>
 /** A training state in the worker, wherever its numbers are. */
 export interface EngineState {
   /** What a session is fed from the state. */
-  feeds(use: StateUse): Feeds
+  feeds(use: StateFeed): Feeds
   /** Runs a session, adds `scale` times its gradients to the state's and returns its other outputs. */
   accumulate(session: InferenceSession, use: StateUse, inputs: Feeds, scale: number): Promise<Outputs>
   write(array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>

@@ -9,6 +9,7 @@ import {
   type Feeds,
   nothingAccumulated,
   type Outputs,
+  type StateFeed,
   type StateUse,
 } from './engine-state.js'
 
@@ -48,8 +49,8 @@ export class GpuState implements EngineState {
     this.#sessions = sessions
   }
 
-  feeds({ feed }: StateUse): Feeds {
-    return this.#chunks(feed, 'parameter')
+  feeds({ feed, as }: StateFeed): Feeds {
+    return this.#chunks(feed, as)
   }
 
   async accumulate(session: InferenceSession, use: StateUse, inputs: Feeds, scale: number): Promise<Outputs> {

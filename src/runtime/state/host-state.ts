@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
 import type { OnnxRuntime } from '../../platform/onnxruntime.js'
 import type { StateSpec } from '../engine-calls.js'
-import type { EngineState, Feeds, Outputs, StateUse } from './engine-state.js'
+import type { EngineState, Feeds, Outputs, StateFeed, StateUse } from './engine-state.js'
 import { FlatState } from './flat-state.js'
 
 /** A training state in the processor's memory: sessions are fed views of it and write their gradients into it. */
@@ -20,7 +20,7 @@ export class HostState implements EngineState {
     this.#flat = flat
   }
 
-  feeds({ feed, parameters }: StateUse): Feeds {
+  feeds({ feed, parameters }: StateFeed): Feeds {
     const all = this.#viewsOf(feed, name => this.#flat.view(feed, name))
     return Object.fromEntries(parameters.map(name => [name, all[name]!]))
   }
