@@ -6,10 +6,7 @@ import { maxPool2d } from '../tensor/pool.js'
 import type { Scope } from '../tensor/program.js'
 import { concat } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
-
-/** Of ImageNet's pixels in [0, 1], which the network was trained on, written for pixels in [-1, 1]. */
-const MEAN = [0.485, 0.456, 0.406].map(x => 2 * x - 1)
-const DEVIATION = [0.229, 0.224, 0.225].map(x => 2 * x)
+import { PIXEL_DEVIATION, PIXEL_MEAN } from './pixels.js'
 
 /** Widths of the fire modules: [of the squeezed part, of each expanded half]; 0 stands for max pooling. */
 const LAYERS: readonly (readonly [number, number] | 0)[] = [
@@ -38,7 +35,12 @@ export function squeezenet(at: Scope, images: Tensor, layers: readonly number[])
       `squeezenet: images have shape [${images.shape.join(', ')}], wanted [batch, 3, 17 or more, 17 or more]`,
     )
   }
-  const pixels = div(sub(images, constant(MEAN, [1, 3, 1, 1])), constant(DEVIATION, [1, 3, 1, 1]))
+  const scaled = div(sub(images, constant(PIXEL_MEAN, [1, 3, 1, 1])), constant(PIXEL_DEVIATION, [1, 3, 1, 1]))
+  return squeezenetFeatures(at, scaled, layers)
+}
+
+/** The same of pixels that are scaled already. */
+export function squeezenetFeatures(at: Scope, pixels: Tensor, layers: readonly number[]): Tensor[] {
   let h = relu(conv2d(at('features.0'), pixels, { out: 64, kernel: 3, stride: 2, padding: 0 }))
   const reached = new Map([[1, h]])
   const last = Math.max(...layers)

@@ -5,7 +5,7 @@ import { testOperation } from '../testing/operation.js'
 import type { Draw } from '../testing/values.js'
 import { argmax, argmin, oneHot } from './arg.js'
 import { mul } from './binary.js'
-import { stopGradient, straightThrough } from './control.js'
+import { stopGradient, straightThrough, withGradients } from './control.js'
 import { evaluate } from './evaluate.js'
 import { gather, scatterAdd } from './gather.js'
 import { trace } from './program.js'
@@ -94,4 +94,15 @@ test('refuses what does not fit', () => {
 const value = (...shape: number[]) => ({
   shape,
   data: new Float64Array(shape.reduce((a, b) => a * b)).fill(11),
+})
+
+test('withGradients passes the given gradients on, scaled', () => {
+  const { outputs } = trace({ x: f32(2), y: f32(2) }, (_, { x, y }) => {
+    const loss = mul(withGradients(sum(square(x)), [[x, y]]), 3)
+    return { loss, gradient: grad(loss, [x])[0]! }
+  })
+  const list = (...data: number[]) => ({ shape: [2], data: Float64Array.from(data) })
+  const [loss, gradient] = evaluate(Object.values(outputs), { x: list(1, 2), y: list(5, 7) })
+  assert.deepEqual([loss!.data[0], ...gradient!.data], [15, 15, 21])
+  assert.throws(() => trace({ x: f32(2), y: f32(3) }, (_, { x, y }) => withGradients(sum(x), [[x, y]])), /shapes/)
 })

@@ -19,7 +19,7 @@ export {
   sub,
 } from './binary.js'
 export { constant } from './constant.js'
-export { stopGradient, straightThrough } from './control.js'
+export { stopGradient, straightThrough, withGradients } from './control.js'
 export { type ConvOptions, type ConvTransposeOptions, conv2d, convTranspose2d } from './conv.js'
 export { gather } from './gather.js'
 export { matmul } from './matmul.js'

@@ -69,7 +69,7 @@ export const parameter: Operation<{ name: string; shape: Shape; dtype: Dtype; in
 /** How a parameter starts, as plain data: drawn by whoever owns the random generator. */
 export type Initialiser =
   | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'normal'; readonly std: number }
+  | { readonly kind: 'normal'; readonly std: number; readonly mean?: number }
   | { readonly kind: 'uniform'; readonly bound: number }
 
 /** Shape and dtype of a program's input. */
