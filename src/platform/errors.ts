@@ -28,3 +28,8 @@ export class DataTooLongError extends LatentkitError {
     super(`The data unpacks to more than the ${maxLength} bytes that it should hold`)
   }
 }
+
+/** One of the processes that train together is gone; what this one holds is as it was after the last whole step. */
+export class LostProcessError extends LatentkitError {
+  override name = 'LostProcessError'
+}

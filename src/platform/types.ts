@@ -54,8 +54,38 @@ export interface DecodedImage {
   readonly channels: 3 | 4
 }
 
+/** Which of how many processes this is. */
+export interface WorldPlace {
+  readonly rank: number
+  readonly size: number
+}
+
+/**
+ * The processes that train together, all of which call the same in the same order; used by one thread alone. Whoever
+ * waits for one that is gone gets a LostProcessError, now and ever after.
+ */
+export interface World extends WorldPlace {
+  /** Replaces numbers, in place, by their sums over all processes: the same bits in each. */
+  allReduce(numbers: Float32Array | Float64Array): Promise<void>
+  /** Replaces numbers by those of process 0. */
+  broadcast(numbers: Float32Array): Promise<void>
+  /** Waits until all are here. */
+  barrier(): Promise<void>
+  /** This process is to end: it waits for the others no longer than a moment. */
+  interrupt(): void
+  /** Whether, of the processes that are left on its machine, this has the lowest rank. */
+  isHeir(): boolean
+  /** Ends it in good order, when all do. */
+  leave(): Promise<void>
+}
+
 /** The names that `#platform` exports, the same in Node and in browsers. */
 export interface Platform {
+  /**
+   * Joins the other processes of a run: those that mpirun started, in Node; elsewhere there are none. A LatentkitError
+   * says what is missing.
+   */
+  joinWorld(): Promise<World>
   /** Opens a path, URL, Blob or bytes for random access. */
   openSource(from: SourceLike): Promise<FileSource>
   readBytes(from: SourceLike): Promise<Uint8Array>

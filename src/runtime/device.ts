@@ -5,6 +5,7 @@ import type { Program } from '../tensor/program.js'
 import { compileModel, type DeviceHost } from './compile.js'
 import { checkNumbers, isFaster, largestBuffer, WrongNumbersError } from './device-check.js'
 import { type Executable, makeExecutable } from './executable.js'
+import { joinProcesses, onlyProcess, type Processes } from './processes.js'
 import { RemoteEngine } from './remote-engine.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
 import { type TunedUse, type TuneOptions, tunedFrom, tuneProgram } from './tune.js'
@@ -28,6 +29,7 @@ export interface DeviceOptions {
 export class Device implements AsyncDisposable {
   readonly name: DeviceName
   readonly #host: DeviceHost
+  #processes = onlyProcess
 
   private constructor(name: DeviceName, host: DeviceHost) {
     this.name = name
@@ -78,6 +80,22 @@ export class Device implements AsyncDisposable {
    */
   tune(program: Program, options: TuneOptions = {}): AsyncGenerator<TunedUse> {
     return tuneProgram(this.#host, program, options)
+  }
+
+  /** The processes that train together: this one alone until it has joined others. */
+  get processes(): Processes {
+    return this.#processes
+  }
+
+  /**
+   * Joins the processes that mpirun started with this one, if it did: training states average their gradients over all
+   * of them from then on. One device of a process can do so, once.
+   *
+   * @throws LatentkitError where Open MPI or the package koffi is missing; it says what to install.
+   */
+  async join(): Promise<Processes> {
+    this.#processes = await joinProcesses(this.#host.engine)
+    return this.#processes
   }
 
   /** Frees everything on the device and ends its thread. */

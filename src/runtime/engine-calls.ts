@@ -1,3 +1,4 @@
+import type { WorldPlace } from '../platform/types.js'
 import type { HostTensors } from './host-tensor.js'
 import type { StateUse } from './state/engine-state.js'
 
@@ -59,9 +60,19 @@ export interface EngineCalls {
   writeState(state: number, array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
   readState(state: number, array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
   copyState(state: number, from: string, to: string): Promise<void>
-  /** Clips and updates; returns the norm of all gradients. Where that is not finite nothing changes. */
+  /** Makes an array that of process 0. */
+  broadcastState(state: number, array: string): Promise<void>
+  /** Averages gradients over all processes, clips and updates; returns their norm. Where that is not finite nothing changes. */
   updateState(state: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number>
   releaseState(state: number): Promise<void>
+  /** Joins the processes that train together. */
+  joinWorld(): Promise<WorldPlace>
+  /** The sums of numbers over all processes. */
+  sum(numbers: Float64Array<ArrayBuffer>): Promise<Float64Array<ArrayBuffer>>
+  barrier(): Promise<void>
+  interruptWorld(): Promise<void>
+  isHeir(): Promise<boolean>
+  leaveWorld(): Promise<void>
 }
 
 export type EngineMethod = keyof EngineCalls

@@ -1,6 +1,8 @@
 import type { InferenceSession, OnnxValue, Tensor, TypedTensor } from 'onnxruntime-common'
-import { collectGarbage, loadOnnxRuntime } from '#platform'
+import { collectGarbage, joinWorld, loadOnnxRuntime } from '#platform'
 import type { OnnxRuntime } from '../platform/onnxruntime.js'
+import type { World, WorldPlace } from '../platform/types.js'
+import { alone } from '../platform/world.js'
 import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
 import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
 import { executionProviders, sessionOptions } from './session-options.js'
@@ -22,6 +24,7 @@ export class Engine implements EngineCalls {
   #device = 'cpu'
   #threads = 1
   #next = 1
+  #world: World = alone
   readonly #sessions = new Map<number, Session>()
   readonly #states = new Map<number, EngineState>()
 
@@ -96,7 +99,11 @@ export class Engine implements EngineCalls {
   }
 
   async updateState(id: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number> {
-    return this.#state(id).update(scalars, clip)
+    return this.#state(id).update(scalars, clip, this.#world)
+  }
+
+  async broadcastState(id: number, array: string): Promise<void> {
+    return this.#state(id).broadcast(array, this.#world)
   }
 
   async releaseState(id: number): Promise<void> {
@@ -104,6 +111,35 @@ export class Engine implements EngineCalls {
     this.#states.delete(id)
     await found?.dispose()
     collectGarbage()
+  }
+
+  async joinWorld(): Promise<WorldPlace> {
+    this.#world = await joinWorld()
+    const { rank, size } = this.#world
+    return { rank, size }
+  }
+
+  async sum(numbers: Float64Array<ArrayBuffer>): Promise<Float64Array<ArrayBuffer>> {
+    await this.#world.allReduce(numbers)
+    return numbers
+  }
+
+  async barrier(): Promise<void> {
+    return this.#world.barrier()
+  }
+
+  async interruptWorld(): Promise<void> {
+    this.#world.interrupt()
+  }
+
+  async isHeir(): Promise<boolean> {
+    return this.#world.isHeir()
+  }
+
+  async leaveWorld(): Promise<void> {
+    const world = this.#world
+    this.#world = alone
+    return world.leave()
   }
 
   #load(model: ModelSpec): Promise<InferenceSession> {

@@ -3,6 +3,7 @@ export type { Executable, RunOptions } from './executable.js'
 export { type ExportOptions, exportOnnx } from './export-onnx.js'
 export { type HostTensor, type HostTensors, hostIntegers, hostTensor } from './host-tensor.js'
 export type { Averaging, Optimiser, UpdateInputs } from './optimiser.js'
+export { onlyProcess, type Processes } from './processes.js'
 export type {
   AccumulateOptions,
   StartingParameter,

@@ -1,5 +1,5 @@
 import { startWorker } from '#platform'
-import { LatentkitError } from '../platform/errors.js'
+import { LatentkitError, LostProcessError } from '../platform/errors.js'
 import { buffersIn, type EngineCalls, type EngineMethod, type Reply, type Request } from './engine-calls.js'
 
 interface Waiting {
@@ -41,6 +41,11 @@ export class RemoteEngine {
     })
     this.#last = turn.catch(() => {})
     return (signal ? untilAborted(turn, signal) : turn) as ReturnType<EngineCalls[M]>
+  }
+
+  /** Ends a wait for other processes, which calls may be stuck in: it does not wait for them. */
+  interruptWorld(): void {
+    if (!this.#dead && !this.#closing) this.#post('interruptWorld', []).catch(() => {})
   }
 
   /** Calls a method that frees something: where the worker is dead, that has happened. */
@@ -97,6 +102,7 @@ const disposed = () => new LatentkitError('The device has been disposed')
 function revived({ name, message }: { name: string; message: string }): Error {
   if (name === 'RangeError') return new RangeError(message)
   if (name === 'TypeError') return new TypeError(message)
+  if (name === 'LostProcessError') return new LostProcessError(message)
   return new LatentkitError(message)
 }
 

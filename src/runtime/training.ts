@@ -146,8 +146,9 @@ export class TrainingState implements AsyncDisposable {
   }
 
   /**
-   * Averages the accumulated gradients over all processes that train together, clips them, updates parameters, moments and averages in place and forgets the gradients. Where
-   * the norm is not finite nothing is updated, and it is returned all the same.
+   * Averages the accumulated gradients over all processes that train together, clips them, updates parameters, moments
+   * and averages in place and forgets the gradients. Where the norm is not finite nothing is updated, and it is returned
+   * all the same.
    */
   async update({ learningRate, clip }: UpdateOptions): Promise<{ gradientNorm: number }> {
     const step = this.updates + 1

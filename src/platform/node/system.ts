@@ -25,7 +25,10 @@ export function processor(): Processor {
   // Zero or beyond the machine's own memory where no container limits the process.
   const limit = process.constrainedMemory()
   const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
-  return { name: cpus()[0]?.model.trim() || process.arch, threads: availableParallelism(), memory }
+  // Processes that mpirun started on one machine share it, each bound to its part or none of them.
+  const share = Math.floor(cpus().length / Number(process.env.OMPI_COMM_WORLD_LOCAL_SIZE ?? 1))
+  const threads = Math.max(1, Math.min(availableParallelism(), share))
+  return { name: cpus()[0]?.model.trim() || process.arch, threads, memory }
 }
 
 export function now(): number {

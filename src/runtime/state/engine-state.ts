@@ -1,4 +1,5 @@
 import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-common'
+import type { World } from '../../platform/types.js'
 
 /** What a session reads of a state. */
 export interface StateFeed {
@@ -29,8 +30,10 @@ export interface EngineState {
   write(array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
   read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
   copy(from: string, to: string): Promise<void>
-  /** Clips and updates; returns the norm of the gradients. Where that is not finite nothing changes. */
-  update(scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number>
+  /** Makes an array that of process 0. */
+  broadcast(array: string, world: World): Promise<void>
+  /** Averages gradients over all processes, clips and updates; returns their norm. Where that is not finite nothing changes. */
+  update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number>
   dispose(): Promise<void>
 }
 

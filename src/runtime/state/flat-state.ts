@@ -93,20 +93,25 @@ export class FlatState {
     }
   }
 
+  /** An array as it lies in each memory. */
+  chunks(array: string): Float32Array[] {
+    return this.#chunks.map(chunk => this.#whole(array, chunk))
+  }
+
   copy(from: string, to: string): void {
     for (const chunk of this.#chunks) this.#whole(to, chunk).set(this.#whole(from, chunk))
   }
 
-  /** Clips and updates all arrays in place; returns the norm of the gradients. */
-  update(scalars: Readonly<Record<string, number>>, clip: number | undefined): number {
+  /** Divides the gradients by `parts`, clips them and updates all arrays in place; returns the norm of the gradients. */
+  update(scalars: Readonly<Record<string, number>>, clip: number | undefined, parts: number): number {
     if (this.empty) throw nothingAccumulated()
     const squares = this.#chunks.map(chunk =>
       chunk.sumOfSquares(this.#whole('gradient', chunk).byteOffset, chunk.length / sumOfSquaresStep),
     )
-    const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0))
+    const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0)) / parts
     this.empty = true
     if (!Number.isFinite(norm)) return norm
-    const gradientScale = clipFactor(norm, clip)
+    const gradientScale = clipFactor(norm, clip) / parts
     const values = this.#spec.scalars.map(name => (name === 'gradientScale' ? gradientScale : scalars[name]!))
     for (const { update, length } of this.#chunks) {
       update(length / 4, ...this.#spec.arrays.map((_, i) => i * length * 4), ...values)

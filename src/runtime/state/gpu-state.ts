@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
 import type { OnnxRuntime } from '../../platform/onnxruntime.js'
+import type { World } from '../../platform/types.js'
 import type { StateGraphs, StateSpec } from '../engine-calls.js'
 import { chunkName, updatedName } from '../flatten.js'
 import { type Layout, layOut, type Place } from '../layout.js'
@@ -87,13 +88,18 @@ export class GpuState implements EngineState {
     await this.#upload(to, await this.#download(from))
   }
 
-  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number> {
+  async broadcast(array: string, world: World): Promise<void> {
+    await this.#exchange(array, world, chunk => world.broadcast(chunk))
+  }
+
+  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number> {
     if (this.#empty) throw nothingAccumulated()
+    await this.#exchange('gradient', world, chunk => world.allReduce(chunk))
     const { output } = await this.#sessions.sumOfSquares.run(this.#chunks('gradient', 'gradient'))
-    const norm = Math.sqrt(Number((output as Tensor).data[0]))
+    const norm = Math.sqrt(Number((output as Tensor).data[0])) / world.size
     this.#empty = true
     if (!Number.isFinite(norm)) return norm
-    const values = { ...scalars, gradientScale: clipFactor(norm, clip) } as Record<string, number>
+    const values = { ...scalars, gradientScale: clipFactor(norm, clip) / world.size } as Record<string, number>
     const given = Object.fromEntries(this.#spec.scalars.map(name => [name, this.#scalar(values[name]!)]))
     const updated: Outputs[] = []
     for (const i of this.#layout.lengths.keys()) {
@@ -122,6 +128,14 @@ export class GpuState implements EngineState {
     const { output } = await this.#sessions.accumulate.run(feeds)
     addend.dispose()
     return output as Tensor
+  }
+
+  /** Brings an array to the processor's memory, where processes can exchange it, and back. */
+  async #exchange(array: string, world: World, exchange: (chunk: Float32Array) => Promise<void>): Promise<void> {
+    if (world.size === 1) return
+    const chunks = await this.#download(array)
+    for (const chunk of chunks) await exchange(chunk)
+    await this.#upload(array, chunks)
   }
 
   async #download(array: string): Promise<Float32Array<ArrayBuffer>[]> {

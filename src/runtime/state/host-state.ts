@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
 import type { OnnxRuntime } from '../../platform/onnxruntime.js'
+import type { World } from '../../platform/types.js'
 import type { StateSpec } from '../engine-calls.js'
 import type { EngineState, Feeds, Outputs, StateFeed, StateUse } from './engine-state.js'
 import { FlatState } from './flat-state.js'
@@ -59,8 +60,13 @@ export class HostState implements EngineState {
     this.#flat.copy(from, to)
   }
 
-  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number> {
-    return this.#flat.update(scalars, clip)
+  async broadcast(array: string, world: World): Promise<void> {
+    for (const numbers of this.#flat.chunks(array)) await world.broadcast(numbers)
+  }
+
+  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number> {
+    for (const numbers of this.#flat.chunks('gradient')) await world.allReduce(numbers)
+    return this.#flat.update(scalars, clip, world.size)
   }
 
   async dispose(): Promise<void> {
