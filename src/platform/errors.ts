@@ -20,6 +20,11 @@ export class FileError extends LatentkitError {
   }
 }
 
+/** Whether a file could not be written for want of room, which may come back. */
+export const isDiskFull = (error: unknown): error is FileError =>
+  error instanceof FileError &&
+  ['ENOSPC', 'EDQUOT'].includes((error.cause as { code?: string } | undefined)?.code ?? '')
+
 /** Packed data that unpacks to more than the caller allows. */
 export class DataTooLongError extends LatentkitError {
   override name = 'DataTooLongError'

@@ -6,6 +6,7 @@ import { type HostTensors, hostIntegers, hostTensor } from '../runtime/index.js'
 import type { Tokenizer } from '../text/tokenizer.js'
 import type { Batch } from './fit.js'
 import type { Latents } from './latents.js'
+import { type Place, shareOf, shareOfDraws } from './share.js'
 import { streamOf } from './streams.js'
 
 /** What the inputs of a diffusion program are made from. */
@@ -64,24 +65,34 @@ export function diffusionInputs(
   }
 }
 
+/** Where a run's batches begin, and this process's place among those that train together. */
+export interface BatchOptions {
+  readonly first: number
+  readonly batch: number
+  readonly seed: number
+  readonly captionDropout: number
+  readonly place: Place
+}
+
 /** Training batches without end: one caption of each picture, or none by chance. */
 export async function* diffusionBatches(
   source: DiffusionSource,
   draws: Draws,
-  { first, batch, seed, captionDropout }: { first: number; batch: number; seed: number; captionDropout: number },
+  { first, batch, seed, captionDropout, place }: BatchOptions,
 ): AsyncGenerator<Batch> {
+  const mine = shareOfDraws(draws, place)
   const inputsOf = diffusionInputs(source)
   const { timesteps } = source.config.diffusion!
   const length = source.latents.shape.reduce((a, b) => a * b)
   for (let index = first; ; index++) {
-    const drawn = draws.next(batch)
-    const dropped = streamOf(seed, 'caption', index).rand(batch)
+    const drawn = mine.next(batch)
+    const dropped = shareOf(place, batch, count => streamOf(seed, 'caption', index).rand(count))
     const captions = drawn.map((draw, i) => (dropped[i]! < captionDropout ? '' : captionOf(source.dataset, draw)))
     const chance = {
-      noise: streamOf(seed, 'noise', index).randn(batch * length),
-      times: streamOf(seed, 'time', index).randint(0, timesteps, batch),
-      posterior: streamOf(seed, 'posterior', index).randn(batch * length),
+      noise: shareOf(place, batch * length, count => streamOf(seed, 'noise', index).randn(count)),
+      times: shareOf(place, batch, count => streamOf(seed, 'time', index).randint(0, timesteps, count)),
+      posterior: shareOf(place, batch * length, count => streamOf(seed, 'posterior', index).randn(count)),
     }
-    yield { inputs: inputsOf(drawn, captions, chance), data: draws.state() }
+    yield { inputs: inputsOf(drawn, captions, chance), data: mine.state() }
   }
 }

@@ -32,6 +32,8 @@ export type TrainEvent =
       readonly metrics: Readonly<Record<string, number>>
     }
   | { readonly type: 'samples'; readonly step: number; readonly total: number; readonly image: Image }
+  /** Something went wrong that the run survives. */
+  | { readonly type: 'warning'; readonly step: number; readonly total: number; readonly message: string }
   | { readonly type: 'checkpoint'; readonly step: number; readonly total: number; readonly path: string }
   | {
       readonly type: 'end'

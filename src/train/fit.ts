@@ -1,7 +1,7 @@
 import type { DrawState } from '../data/draws.js'
 import type { Image } from '../image/image.js'
-import { LatentkitError } from '../platform/errors.js'
-import type { HostTensors } from '../runtime/host-tensor.js'
+import { isDiskFull, LatentkitError, LostProcessError } from '../platform/errors.js'
+import { type HostTensors, onlyProcess, type Processes } from '../runtime/index.js'
 import type { TrainEvent } from './events.js'
 import { learningRates } from './learning-rate.js'
 import type { Progress } from './progress.js'
@@ -50,22 +50,29 @@ export class DivergedError extends LatentkitError {
 
 export interface FitOptions {
   readonly settings: TrainingSettings
+  /** The processes that train together; this one alone by default. */
+  readonly processes?: Processes
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Trains until all steps are done or the signal is aborted, which saves a checkpoint first.
+ * Trains until all steps are done or the signal is aborted, which saves a checkpoint first. Of several processes only the
+ * first evaluates and writes; where one dies the others end as well, with a checkpoint of the last whole step.
  *
  * Throws DivergedError where a loss or gradient is not finite: before the weights or the last checkpoint are touched.
+ * Throws FileError where a checkpoint cannot be written; a full disk only at the end, until then it tries again.
  */
 export async function* fit(task: Task, learner: Learner, options: FitOptions): AsyncGenerator<TrainEvent> {
-  const { settings, signal } = options
+  const { settings, processes = onlyProcess, signal } = options
   const learningRate = learningRates(settings)
   const total = settings.steps
-  const batch = settings.batch * settings.accumulate
+  const batch = settings.batch * settings.accumulate * processes.size
+  const writes = processes.rank === 0
   let step = learner.progress?.step ?? 0
   let data = learner.progress?.data
   let saved = learner.progress && learner.path
+  let unsaved = false
+  await checkSameStep(processes, step)
   yield { type: 'start', step, total, parameters: learner.parameters, batch }
 
   const batches = task.batches(step * settings.accumulate, data)
@@ -75,49 +82,94 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
     next.catch(() => {})
     return next
   }
-  let next = ahead()
-  while (step < total && !signal?.aborted) {
-    const parts: Losses[] = []
-    for (let part = 0; part < settings.accumulate; part++) {
-      const { value } = (await next) as IteratorYieldResult<Batch>
-      const computed = learner.accumulate(value.inputs, 1 / settings.accumulate)
-      next = ahead()
-      data = value.data
-      parts.push(await computed)
-    }
-    const { loss, terms } = averaged(parts)
-    checkFinite(step, saved, { loss, ...terms })
-    const rate = learningRate(step)
-    const { gradientNorm } = await learner.update(rate)
-    checkFinite(step, saved, { 'gradient norm': gradientNorm })
-    step++
-    yield { type: 'step', step, total, samples: step * batch, loss, terms, learningRate: rate, gradientNorm }
-
-    const due = (every: number) => step % every === 0 || step === total
-    if (due(settings.evaluate_every)) yield { type: 'evaluation', step, total, metrics: await task.evaluate() }
-    if (due(settings.sample_every)) yield { type: 'samples', step, total, image: await task.picture() }
-    if (due(settings.checkpoint_every)) {
+  async function* save(): AsyncGenerator<TrainEvent> {
+    try {
       await learner.save(step, data)
       saved = learner.path
+      unsaved = false
       yield { type: 'checkpoint', step, total, path: saved }
+    } catch (error) {
+      if (!isDiskFull(error) || step === total || signal?.aborted) throw error
+      unsaved = true
+      yield { type: 'warning', step, total, message: `${error.message}. Training goes on and tries again` }
     }
   }
-  await batches.return(undefined)
-  if (step < total) {
-    await learner.save(step, data)
-    yield { type: 'checkpoint', step, total, path: learner.path }
+  const interrupt = () => processes.interrupt()
+  signal?.addEventListener('abort', interrupt, { once: true })
+  let next = ahead()
+  try {
+    while (step < total && !(await anyAborted(processes, signal))) {
+      const parts: Losses[] = []
+      let after = data
+      for (let part = 0; part < settings.accumulate; part++) {
+        const { value } = (await next) as IteratorYieldResult<Batch>
+        const computed = learner.accumulate(value.inputs, 1 / settings.accumulate)
+        next = ahead()
+        parts.push(await computed)
+        after = value.data
+      }
+      const { loss, terms } = await averaged(parts, processes)
+      checkFinite(step, saved, { loss, ...terms })
+      const rate = learningRate(step)
+      const { gradientNorm } = await learner.update(rate)
+      checkFinite(step, saved, { 'gradient norm': gradientNorm })
+      step++
+      data = after
+      yield { type: 'step', step, total, samples: step * batch, loss, terms, learningRate: rate, gradientNorm }
+
+      if (!writes) continue
+      const due = (every: number) => step % every === 0 || step === total
+      if (due(settings.evaluate_every)) yield { type: 'evaluation', step, total, metrics: await task.evaluate() }
+      if (due(settings.sample_every)) yield { type: 'samples', step, total, image: await task.picture() }
+      const again = unsaved && due(Math.ceil(settings.checkpoint_every / 10))
+      if (due(settings.checkpoint_every) || again) yield* save()
+    }
+    if (step < total && writes) yield* save()
+    // Whoever reads the checkpoint next finds it.
+    await processes.barrier()
+  } catch (error) {
+    if (!(error instanceof LostProcessError)) throw error
+    if (await processes.isHeir()) yield* save()
+    if (!signal?.aborted) throw lost(error, saved)
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    await batches.return(undefined)
   }
   yield { type: 'end', step, total, reason: step < total ? 'aborted' : 'done', path: learner.path }
 }
 
-function averaged(parts: readonly Losses[]): Losses {
-  const mean = (of: (part: Losses) => number) => parts.reduce((sum, part) => sum + of(part), 0) / parts.length
-  const names = Object.keys(parts[0]!.terms)
-  return {
-    loss: mean(({ loss }) => loss),
-    terms: Object.fromEntries(names.map(name => [name, mean(({ terms }) => terms[name]!)])),
+/** Whether any process is to stop; so all of them do so after the same step. */
+async function anyAborted(processes: Processes, signal: AbortSignal | undefined): Promise<boolean> {
+  const [aborted] = await processes.sum([signal?.aborted ? 1 : 0])
+  return aborted! > 0
+}
+
+async function checkSameStep(processes: Processes, step: number): Promise<void> {
+  const [sum] = await processes.sum([step])
+  if (sum !== step * processes.size) {
+    throw new LatentkitError(
+      `Process ${processes.rank} goes on after step ${step}, others after another one: on every machine the run's folder ` +
+        'must be the same; share it between them',
+    )
   }
 }
+
+/** The means over a step's parts and over all processes. */
+async function averaged(parts: readonly Losses[], processes: Processes): Promise<Losses> {
+  const names = Object.keys(parts[0]!.terms)
+  const sums = await processes.sum(
+    [...names.map(name => (part: Losses) => part.terms[name]!), (part: Losses) => part.loss].map(of =>
+      parts.reduce((sum, part) => sum + of(part), 0),
+    ),
+  )
+  const means = sums.map(sum => sum / (parts.length * processes.size))
+  return { loss: means.at(-1)!, terms: Object.fromEntries(names.map((name, i) => [name, means[i]!])) }
+}
+
+const lost = ({ message }: LostProcessError, saved: string | undefined) =>
+  new LostProcessError(
+    `${message}. ${saved ? `Go on from ${saved} with --resume` : 'Nothing was saved: begin again'}, with as many processes as there are`,
+  )
 
 function checkFinite(step: number, saved: string | undefined, values: Record<string, number>): void {
   const bad = Object.entries(values).filter(([, value]) => !Number.isFinite(value))

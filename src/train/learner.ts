@@ -60,6 +60,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
     },
   )
   const progress = resume && (await restore(state, parameters, resume))
+  await state.broadcast()
   const step = await state.training(program, { frozen })
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }

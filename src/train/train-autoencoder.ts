@@ -21,6 +21,7 @@ import { openData } from './data-settings.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
 import { type DeviceLearner, openLearner } from './learner.js'
+import { type Place, shareOf, shareOfDraws } from './share.js'
 import { streamOf } from './streams.js'
 
 /** What training takes. */
@@ -64,8 +65,8 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
     resume,
     start,
   })
-  const task = await firstStageTask(recipe, dataset, learner, frozen)
-  yield* fit(task, learner, { settings: training, signal })
+  const task = await firstStageTask(recipe, dataset, learner, frozen, device.processes)
+  yield* fit(task, learner, { settings: training, processes: device.processes, signal })
 }
 
 /** Held-out pictures that are measured, and those of them that are shown. */
@@ -77,6 +78,7 @@ async function firstStageTask(
   dataset: Dataset,
   learner: DeviceLearner,
   frozen: WeightSource,
+  place: Place,
 ): Promise<Task> {
   const { data, training, crop = data.size, first_stage_config: config } = recipe
   const { train, heldOut } = splitDataset(dataset)
@@ -102,11 +104,12 @@ async function firstStageTask(
 
   return {
     async *batches(first, from) {
-      const draws = drawPictures(train, from ?? streamOf(training.seed, 'data', 0))
+      const draws = shareOfDraws(drawPictures(train, from ?? streamOf(training.seed, 'data', 0)), place)
       let index = first
       const loaded = trainingBatches(dataset, draws, { transform, batch: training.batch })
       for await (const { pixels, state } of loaded) {
-        const noise = streamOf(training.seed, 'posterior', index++).randn(noiseSize)
+        const stream = streamOf(training.seed, 'posterior', index++)
+        const noise = shareOf(place, noiseSize, count => stream.randn(count))
         const inputs: HostTensors = {
           images: hostTensor(pixels, [training.batch, 3, crop, crop]),
           noise: hostTensor(noise, noiseShape),

@@ -17,6 +17,7 @@ import { fit, type Task } from './fit.js'
 import { channelFactors, encodeDataset } from './latents.js'
 import { type DeviceLearner, openLearner } from './learner.js'
 import { samplePrompts } from './sample-prompts.js'
+import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
 
@@ -37,12 +38,15 @@ export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
 export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGenerator<TrainEvent> {
   const { device, recipe, path, resume, start, signal, firstStage, latentFolder } = options
   const { data, training } = recipe
+  const { processes } = device
   const dataset = await openData(data, signal)
   const { train } = splitDataset(dataset)
   const before = resume ?? start
   const vocabulary = recipe.cond_stage_config && (before ? vocabularyOf(before) : learn(recipe, dataset, train))
   const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
   const unscaled = diffusionModel(recipe, first_stage_config, vocabulary ? vocabularySize(vocabulary) : 0)
+  // One process computes latents for all that share its disk.
+  if (processes.rank > 0) await processes.barrier()
   const latents = yield* encodeDataset({
     device,
     dataset,
@@ -53,6 +57,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
   })
+  if (processes.rank === 0) await processes.barrier()
   const config = modelConfig.parse({ ...unscaled, ...channelFactors(latents, train) })
   const source: DiffusionSource = {
     config,
@@ -85,8 +90,8 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     resume,
     start,
   })
-  const task = await diffusionTask(recipe, source, learner, frozenWeights)
-  yield* fit(task, learner, { settings: training, signal })
+  const task = await diffusionTask(recipe, source, learner, frozenWeights, processes)
+  yield* fit(task, learner, { settings: training, processes, signal })
 }
 
 const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly number[]): Vocabulary =>
@@ -116,6 +121,7 @@ async function diffusionTask(
   source: DiffusionSource,
   learner: DeviceLearner,
   frozen: WeightSource,
+  place: Place,
 ): Promise<Task> {
   const { training, samples } = recipe
   const { dataset, latents, config } = source
@@ -154,7 +160,7 @@ async function diffusionTask(
     batches(first, from) {
       const draws = drawPictures(train, from ?? streamOf(training.seed, 'data', 0))
       const { batch, seed } = training
-      return diffusionBatches(source, draws, { first, batch, seed, captionDropout: recipe.caption_dropout })
+      return diffusionBatches(source, draws, { first, batch, seed, captionDropout: recipe.caption_dropout, place })
     },
     async evaluate() {
       const loss = await heldOutLoss(true)
