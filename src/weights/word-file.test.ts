@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { FileError } from '../platform/errors.js'
+import { fromFloat32 } from './dtypes.js'
+import { encodeSafetensors, writeSafetensors } from './safetensors.js'
+import { readWords, writeWord, writeWordForA1111 } from './word-file.js'
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latentkit-words-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+const vectors = Float32Array.of(1, -2, 3.5, 4, 5, 6)
+const learned = { word: '<my-cat>', width: 3, vectors }
+
+test('a word is read as it was written, in both formats', async () => {
+  const path = join(folder, 'word.safetensors')
+  await writeWord(path, learned)
+  assert.deepEqual(await readWords(path), [learned])
+  const torch = join(folder, 'my-cat.pt')
+  await writeWordForA1111(torch, learned, 12)
+  assert.deepEqual(await readWords(torch), [{ ...learned, word: 'my-cat' }], 'there the file is called as the word')
+  // By these bytes torch.load tells its archives.
+  assert.equal((await readFile(torch)).subarray(0, 4).toString('latin1'), 'PK\x03\x04')
+})
+
+test('single vectors and the web interfaces’ safetensors are read, other files refused', async () => {
+  const one = join(folder, 'cat.safetensors')
+  await writeSafetensors(one, new Map([['emb_params', fromFloat32(vectors, [2, 3])]]))
+  assert.deepEqual(await readWords(one), [{ ...learned, word: 'cat' }])
+  await writeSafetensors(one, new Map([['<s1>', fromFloat32(vectors, [6])]]))
+  assert.deepEqual(await readWords(one), [{ word: '<s1>', width: 6, vectors }])
+  const refused = (tensor: string, shape: number[], reason: RegExp) =>
+    assert.rejects(
+      readWords(encodeSafetensors(new Map([[tensor, fromFloat32(vectors, shape)]]))),
+      (error: Error) => error instanceof FileError && reason.test(error.message),
+    )
+  await refused('conv.weight', [1, 2, 3], /"conv.weight" of shape \[1,2,3\]; wanted is an embedding/)
+  await refused('clip_l', [2, 3], /two text encoders of SDXL/)
+  const broken = join(folder, 'broken.pt')
+  await writeFile(broken, 'PK')
+  await assert.rejects(readWords(broken), FileError)
+})
