@@ -4,7 +4,21 @@ export { type Dataset, type Picture, type Problem, readPicture } from './dataset
 export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
 export { fingerprint } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
+export { folderSource } from './folder-source.js'
 export { type FolderReport, inspectFolder } from './inspect.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'
+export { openShards } from './shards.js'
+export {
+  type Address,
+  classOf,
+  everySample,
+  isHeldOut,
+  type Sample,
+  type Skipped,
+  type Source,
+  type SourceFile,
+  samplesAt,
+} from './source.js'
 export { type Split, splitDataset } from './split.js'
+export { chancesOf, type Drawn, drawSamples, heldOutSamples, noChance, type StreamState } from './stream.js'
 export { type Chances, cropAndFlip, resizeShorterSide, type Transform, transformSchema } from './transform.js'

@@ -1,4 +1,5 @@
 import type { Dataset } from './dataset.js'
+import { hash } from './source.js'
 
 /** Positions in `dataset.pictures`. */
 export interface Split {
@@ -20,13 +21,4 @@ export function splitDataset(
     : (i: number) => hash(pictures[i]!.file) < share * 2 ** 32
   const all = pictures.map((_, i) => i)
   return { train: all.filter(i => !isHeldOut(i)), heldOut: all.filter(isHeldOut) }
-}
-
-/** FNV-1a with the mixing of MurmurHash3 behind it, whose bits are all even: 0 to 2^32 - 1. */
-function hash(text: string): number {
-  let h = 0x811c9dc5
-  for (const byte of new TextEncoder().encode(text)) h = Math.imul(h ^ byte, 0x01000193)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return (h ^ (h >>> 16)) >>> 0
 }

@@ -98,6 +98,11 @@ export interface Platform {
   writeFileAtomic(path: string, data: Writable): Promise<void>
   /** Appends to a file, which is made with its folders where missing. */
   appendFile(path: string, data: string | Uint8Array): Promise<void>
+  /**
+   * Makes a file that says that this process uses something, and gives what removes it; what a process that has died left
+   * is taken over. `what` is what messages call it. A FileError says who uses it already.
+   */
+  lockFile(path: string, what: string): Promise<() => Promise<void>>
   /** Removes a file; it is no error if there is none. */
   removeFile(path: string): Promise<void>
   /** What lies at a path (links followed), or undefined if nothing does. */
@@ -121,6 +126,11 @@ export interface Platform {
   inflateZlib(data: Uint8Array, maxLength: number): Promise<Uint8Array>
   /** Packs bytes into a zlib stream. */
   deflateZlib(data: Uint8Array): Promise<Uint8Array>
+  /**
+   * Unpacks a gzip stream piece by piece; what was readable comes first where it is damaged, which is an Error, or cut
+   * off, which is none in Node.
+   */
+  gunzip(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>
   /**
    * Decodes JPEG, WebP, GIF or AVIF, turned as its EXIF orientation says: by sharp in Node (an optional peer; a
    * LatentkitError says how to install it), by the browser itself there. `file` is what messages call it.

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import { deflate, inflate, type ZlibOptions } from 'node:zlib'
+import { constants, createGunzip, deflate, inflate, type ZlibOptions } from 'node:zlib'
 import { DataTooLongError } from '../errors.js'
 
 const inflateAsync = promisify<Uint8Array, ZlibOptions, Buffer>(inflate)
@@ -18,6 +18,29 @@ export async function inflateZlib(data: Uint8Array, maxLength: number): Promise<
 
 export async function deflateZlib(data: Uint8Array): Promise<Uint8Array> {
   return view(await deflateAsync(data))
+}
+
+export async function* gunzip(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  // Z_SYNC_FLUSH: a stream that is cut off ends early and is no error.
+  const stream = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH })
+  const out: Uint8Array[] = []
+  let failure: Error | undefined
+  stream.on('data', (piece: Buffer) => out.push(view(piece)))
+  stream.on('error', error => (failure = error))
+  const closed = new Promise<void>(done => stream.once('close', done))
+  try {
+    for await (const piece of pieces) {
+      await new Promise<void>(done => stream.write(piece, () => done()))
+      yield* out.splice(0)
+      if (failure) throw failure
+    }
+    stream.end()
+    await closed
+    yield* out.splice(0)
+    if (failure) throw failure
+  } finally {
+    stream.destroy()
+  }
 }
 
 function view(buffer: Buffer): Uint8Array {
