@@ -97,7 +97,7 @@ test('a hint of another size is refused', () => {
   const traced = (side: number) =>
     trace({ ...specs, hint: f32(1, 3, side, side) }, (at, { x, t, hint }) => controlNet(at, config, { x, t, hint })[0]!)
   assert.throws(() => traced(24), /24x24 pixels is no power of 2 larger than the latents of 4x4/)
-  const halvings = (side: number) =>
+  const convolutions = (side: number) =>
     traced(side).parameters.filter(({ name }) => /input_hint_block.*weight/.test(name)).length
-  assert.deepEqual([halvings(4), halvings(32), halvings(64)], [8, 8, 10])
+  assert.deepEqual([convolutions(4), convolutions(16), convolutions(64)], [2, 6, 10])
 })

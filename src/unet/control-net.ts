@@ -43,24 +43,16 @@ export function controlNet(at: Scope, config: UnetConfig, inputs: ControlInputs)
 
 const zeroConv = (at: Scope, h: Tensor): Tensor => conv2d(at, h, { out: h.shape[1]!, kernel: 1, init: zeros })
 
-/** Channels of the pairs of convolutions that each halve the hint, after the first. */
+/** Channels after each convolution that halves the hint; further ones keep the last. */
 const widths = [32, 96, 256]
 
-/**
- * Convolutions that bring the hint to the size of the latents. The original's three pairs halve 8 times in size; where
- * latents are smaller or larger than that, pairs of the last width are added, or the last ones keep the size.
- */
+/** Convolutions that bring the hint to the size of the latents: a pair for each halving, of which the original has three. */
 function hintBlock(at: Scope, hint: Tensor, { out, factor }: { out: number; factor: number }): Tensor {
   let index = 0
   const next = () => at(String(2 * index++))
   const layer = (h: Tensor, out: number, stride = 1) => silu(conv2d(next(), h, { out, kernel: 3, stride, padding: 1 }))
-  const halvings = Math.log2(factor)
-  let h = layer(layer(hint, 16), 16)
-  for (let i = 0; i < Math.max(halvings, widths.length); i++) {
-    h = layer(h, widths[i] ?? widths.at(-1)!, i < halvings ? 2 : 1)
-    // The last pair's second convolution is the zero convolution below.
-    if (i < Math.max(halvings, widths.length) - 1) h = layer(h, h.shape[1]!)
-  }
+  let h = layer(hint, 16)
+  for (let i = 0; 2 ** i < factor; i++) h = layer(layer(h, h.shape[1]!), widths[i] ?? widths.at(-1)!, 2)
   return conv2d(next(), h, { out, kernel: 3, init: zeros })
 }
 
