@@ -121,3 +121,7 @@ export type UnetOptions = z.input<typeof unetConfig>
 /** The entry of a level, where a word gives one number for all levels or a list. */
 export const atLevel = (value: number | readonly number[], level: number): number =>
   typeof value === 'number' ? value : value[level]!
+
+/** Width of the context tokens that a configuration wants; undefined where it takes none. */
+export const contextWidth = ({ context_dim }: UnetConfig): number | undefined =>
+  (Array.isArray(context_dim) ? context_dim[0] : context_dim) ?? undefined

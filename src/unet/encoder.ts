@@ -5,7 +5,7 @@ import { add } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { attentionBlock } from './attention-block.js'
-import { atLevel, type UnetConfig } from './config.js'
+import { atLevel, contextWidth, type UnetConfig } from './config.js'
 import { convDownsample, downsample } from './resample.js'
 import { type ResidualOptions, residualBlock } from './residual.js'
 import { spatialTransformer, type TransformerOptions } from './transformer.js'
@@ -120,10 +120,6 @@ function transformerOptions(config: UnetConfig, channels: number, level: number,
     linearProjections: config.use_linear_in_transformer,
   }
 }
-
-/** Width of the context tokens that a configuration wants; undefined where it takes none. */
-const contextWidth = ({ context_dim }: UnetConfig): number | undefined =>
-  (Array.isArray(context_dim) ? context_dim[0] : context_dim) ?? undefined
 
 function checkInput(config: UnetConfig, x: Tensor): void {
   const [, channels, height, width] = x.shape

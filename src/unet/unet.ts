@@ -12,6 +12,8 @@ import { conditionEmbedding } from './embedding.js'
 import { blocksOf, encoderHalf } from './encoder.js'
 import { convUpsample, upsample } from './resample.js'
 
+export { contextWidth } from './config.js'
+
 export interface UnetInputs {
   /** Noisy latents, with what is concatenated to them: [batch, in_channels, h, w]; h and w a multiple of 2^(levels - 1). */
   x: Tensor
