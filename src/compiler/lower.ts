@@ -7,6 +7,7 @@ import { choose } from './choose.js'
 import { settleAxisOrder } from './passes/axis-order.js'
 import { recompute } from './passes/recompute.js'
 import { simplify } from './passes/simplify.js'
+import { transformConstantWeights } from './passes/transform-weights.js'
 import { widenOperands } from './passes/widen.js'
 import type { Target } from './target.js'
 
@@ -17,6 +18,7 @@ import type { Target } from './target.js'
 export function lower(program: Program, target: Target): Program {
   const names = Object.keys(program.outputs)
   let roots: Tensor[] = inlineCheckpoints(Object.values(program.outputs))
+  roots = transformConstantWeights(roots, target)
   roots = rewrite(roots, node => choose(node, target)?.rewrite(node, target))
   roots = simplify(roots)
   roots = simplify(settleAxisOrder(roots, target))

@@ -9,6 +9,8 @@ export interface Target {
   readonly contrib: boolean
   /** Computes f32 in f64, between f32 inputs and outputs: slow, to tell rounding from mistakes. */
   readonly double?: boolean
+  /** Bytes by which constant weights may grow for faster convolutions; some hundred MiB where it is left out. */
+  readonly weightGrowth?: number | undefined
   /** The fastest lowering by use, where it was measured. */
   readonly tuned?: Tuned | undefined
 }

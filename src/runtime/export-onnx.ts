@@ -40,6 +40,6 @@ export async function exportOnnx(
     const bytes = loaded?.bytes.get(name)
     return bytes?.kind === 'external' ? { kind: 'inline', data: inMemory.get(bytes.file)! } : bytes
   }
-  const lowered = lower(loaded?.program ?? program, { device: 'cpu', training: false, contrib })
+  const lowered = lower(loaded?.program ?? program, { device: 'cpu', training: false, contrib, weightGrowth: 0 })
   return emitProgram(lowered, { weights: bytesOf }).bytes
 }

@@ -142,6 +142,31 @@ const f4: Winograd = {
   ],
 }
 
+/** F(outputs, 3) over an axis or a part of one: `input` pixels from `before` pixels ahead of the first of `output` results. */
+export function winogradMatrices(
+  outputs: 2 | 4,
+  { input, output, before }: Pick<ConvAxis, 'input' | 'output' | 'before'>,
+) {
+  const { input: b, kernel: g, output: a } = outputs === 2 ? f2 : f4
+  const points = b.length
+  const tiles = Math.ceil(output / outputs)
+  return {
+    points,
+    tiles,
+    input: matrix(
+      points * tiles,
+      input,
+      (row, x) => b[Math.floor(row / tiles)]![x + before - (row % tiles) * outputs] ?? 0,
+    ),
+    kernel: matrix(points, 3, (p, tap) => g[p]![tap]!),
+    output: matrix(
+      output,
+      points * tiles,
+      (y, column) => a[y - (column % tiles) * outputs]?.[Math.floor(column / tiles)] ?? 0,
+    ),
+  }
+}
+
 /** Pixels of a block: transforms grow with its square, copied pixels with its inverse. */
 const blockSize = 16
 /** Up to this size an axis is one block. */
@@ -149,32 +174,14 @@ const wholeSize = 32
 
 /** Three taps at stride 1 by Winograd's algorithm, `outputs` results a tile. */
 export function winogradAxis(outputs: 2 | 4, { input, output, before }: ConvAxis): BilinearAxis {
-  const { input: b, kernel: g, output: a } = outputs === 2 ? f2 : f4
-  const points = b.length
   const cut = output > wholeSize && output % blockSize === 0 && input >= blockSize + 2
   const blocks = cut ? output / blockSize : 1
-  const tiles = Math.ceil(output / blocks / outputs)
   const seen = cut ? blockSize + 2 : input
   const from = Array.from({ length: blocks }, (_, block) =>
     Math.min(Math.max(block * blockSize - before, 0), input - seen),
   )
-  return {
-    points,
-    tiles,
-    blocks,
-    from,
-    input: from.map((first, block) =>
-      matrix(
-        points * tiles,
-        seen,
-        (row, x) => b[Math.floor(row / tiles)]![x + first + before - block * blockSize - (row % tiles) * outputs] ?? 0,
-      ),
-    ),
-    kernel: matrix(points, 3, (p, tap) => g[p]![tap]!),
-    output: matrix(
-      output / blocks,
-      points * tiles,
-      (y, column) => a[y - (column % tiles) * outputs]?.[Math.floor(column / tiles)] ?? 0,
-    ),
-  }
+  const parts = from.map((first, block) =>
+    winogradMatrices(outputs, { input: seen, output: output / blocks, before: first + before - block * blockSize }),
+  )
+  return { ...parts[0]!, blocks, from, input: parts.map(part => part.input) }
 }

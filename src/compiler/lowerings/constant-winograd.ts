@@ -1,0 +1,81 @@
+import { add } from '../../tensor/binary.js'
+import { constant } from '../../tensor/constant.js'
+import type { ConvAttributes } from '../../tensor/conv.js'
+import { matmul } from '../../tensor/matmul.js'
+import { reshape, transpose } from '../../tensor/reshape.js'
+import { concat, slice } from '../../tensor/slice.js'
+import type { Tensor } from '../../tensor/tensor.js'
+import { kronecker, type Matrix, transposed, winogradMatrices } from './bilinear-axis.js'
+
+/** Images longer than this are cut into strips of so many rows, which keeps what lies between the products small. */
+const longestWhole = 64
+const stripRows = 32
+
+/** Whether it is a 3x3 convolution of whole images, which keeps their size. */
+export function isSame3x3({ op, inputs: [, weight], attributes, dtype }: Tensor): boolean {
+  if (op.name !== 'conv2d' || dtype !== 'f32') return false
+  const { stride, padding, dilation, groups } = attributes as ConvAttributes
+  const [, , kh, kw] = weight!.shape
+  return kh === 3 && kw === 3 && [...stride, ...padding, ...dilation, groups].every(n => n === 1)
+}
+
+const known = new Map<string, Tensor>()
+
+/** The same matrix is the same tensor, wherever it is used. */
+function asTensor(key: string, make: () => Matrix): Tensor {
+  if (!known.has(key)) {
+    const { data, rows, columns } = make()
+    known.set(key, constant(data, [rows, columns]))
+  }
+  return known.get(key)!
+}
+
+/** One tile's matrices. */
+const tile = winogradMatrices(4, { input: 6, output: 4, before: 0 })
+const kernelTransform = () => asTensor('kernel', () => kronecker(tile.kernel, tile.kernel))
+const outputTransform = () => asTensor('output', () => kronecker(tile.output, tile.output))
+
+/**
+ * A 3x3 convolution that keeps the size by Winograd's F(4x4, 3x3) (Lavin & Gray 2015): 36 products of matrices instead of
+ * 144 for each tile of 16 pixels. Images stay [batch, channels, height, width]; what becomes of the weight depends on it
+ * alone.
+ */
+export function winogradOfConstant({ inputs }: Tensor): Tensor {
+  const [x, weight, bias] = inputs as [Tensor, Tensor, Tensor?]
+  const [out, c] = weight.shape as [number, number]
+  const taps = transpose(reshape(weight, [out * c, 9]))
+  const atPoints = reshape(matmul(kernelTransform(), taps), [36, out, c])
+  const height = x.shape[2]!
+  const rows = height > longestWhole ? stripRows : height
+  const strips: Tensor[] = []
+  for (let start = 0; start < height; start += rows) {
+    strips.push(winogradStrip(x, atPoints, start, Math.min(start + rows, height)))
+  }
+  const y = strips.length > 1 ? concat(strips, { axis: 2 }) : strips[0]!
+  return bias ? add(y, reshape(bias, [out, 1, 1])) : y
+}
+
+/**
+ * Rows `start` to `end` of the result. Rows are transformed as [pixels, width] x [width, points], columns as one small
+ * product an image: both stay in the cache, where a product over the leading axis of all images would not.
+ */
+function winogradStrip(x: Tensor, atPoints: Tensor, start: number, end: number): Tensor {
+  const [n, c, height, w] = x.shape as [number, number, number, number]
+  const out = atPoints.shape[1]!
+  const [from, to] = [Math.max(start - 1, 0), Math.min(end + 1, height)]
+  const h = to - from
+  const [tall, wide] = [Math.ceil((end - start) / 4), Math.ceil(w / 4)]
+  const across = asTensor(`across ${w}`, () =>
+    transposed(winogradMatrices(4, { input: w, output: w, before: 1 }).input),
+  )
+  const vertical = { input: h, output: end - start, before: from - start + 1 }
+  const down = asTensor(`down ${Object.values(vertical)}`, () => winogradMatrices(4, vertical).input)
+  const strip = slice(x, { axis: 2, start: from, end: to })
+  const rows = reshape(matmul(reshape(strip, [n * c * h, w]), across), [n * c, h, 6 * wide])
+  const tiles = transpose(reshape(matmul(down, rows), [n, c, 6, tall, 6, wide]), [2, 4, 1, 0, 3, 5])
+  const products = matmul(atPoints, reshape(tiles, [36, c, n * tall * wide]))
+  const pixels = matmul(outputTransform(), reshape(products, [36, out * n * tall * wide]))
+  const apart = reshape(pixels, [4, 4, out, n, tall, wide])
+  const y = reshape(transpose(apart, [3, 2, 4, 0, 5, 1]), [n, out, 4 * tall, 4 * wide])
+  return slice(slice(y, { axis: 2, end: end - start }), { axis: 3, end: w })
+}
