@@ -2,9 +2,9 @@ import { add, mul } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { decode, encode } from './autoencoder.js'
-import { type FirstStageConfig, hasCodebook } from './config.js'
-import type { Posterior } from './posterior.js'
-import { decodeVq, encodeVq, quantize } from './vq.js'
+import { type AutoencoderConfig, type FirstStageConfig, hasCodebook, type VqConfig } from './config.js'
+import { type Posterior, sample } from './posterior.js'
+import { decodeVq, encodeVq, type Quantized, type QuantizeOptions, quantize } from './vq.js'
 
 /**
  * Distribution of the latents that a diffusion model works on, for images [batch, 3, h, w] in [-1, 1]. Without KL it is a
@@ -19,6 +19,33 @@ export function encodeFirstStage(at: Scope, config: FirstStageConfig, images: Te
 export function decodeFirstStage(at: Scope, config: FirstStageConfig, latents: Tensor): Tensor {
   if ('f' in config) return latents
   return hasCodebook(config) ? decodeVq(at, config, quantize(at, config, latents).latents) : decode(at, config, latents)
+}
+
+/** Images that went through a first stage, with what its loss wants to know of the latents. */
+export interface Reconstruction {
+  readonly images: Tensor
+  readonly posterior?: Posterior
+  readonly quantized?: Quantized
+}
+
+export interface ReconstructOptions extends QuantizeOptions {
+  /** Unit normal, of the latents' shape, by which they are drawn; without it they are the posterior's mean. */
+  readonly noise?: Tensor | undefined
+}
+
+/** Images [batch, 3, h, w] in [-1, 1] encoded and decoded, as a first stage is trained. */
+export function reconstruct(
+  at: Scope,
+  config: AutoencoderConfig | VqConfig,
+  images: Tensor,
+  { noise, ...options }: ReconstructOptions = {},
+): Reconstruction {
+  if (hasCodebook(config)) {
+    const quantized = quantize(at, config, encodeVq(at, config, images), options)
+    return { images: decodeVq(at, config, quantized.latents), quantized }
+  }
+  const posterior = encode(at, config, images)
+  return { images: decode(at, config, noise ? sample(posterior, noise) : posterior.mean), posterior }
 }
 
 /** No variance at all, so that drawing from it gives the mean to the bit. */

@@ -1,15 +1,16 @@
 import { conv2d } from '../nn/conv.js'
 import type { Dropout } from '../nn/dropout.js'
 import { argmin } from '../tensor/arg.js'
-import { add, mul, sub } from '../tensor/binary.js'
+import { add, div, greater, mul, sub } from '../tensor/binary.js'
+import { constant } from '../tensor/constant.js'
 import { stopGradient, straightThrough } from '../tensor/control.js'
-import { gather } from '../tensor/gather.js'
+import { gather, scatterAdd } from '../tensor/gather.js'
 import { matmul } from '../tensor/matmul.js'
 import type { Scope } from '../tensor/program.js'
 import { mean, sum } from '../tensor/reduce.js'
-import { reshape, transpose } from '../tensor/reshape.js'
+import { expandTo, reshape, transpose } from '../tensor/reshape.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { square } from '../tensor/unary.js'
+import { cast, exp, log, neg, square } from '../tensor/unary.js'
 import type { VqConfig } from './config.js'
 import { decoder, encoder } from './networks.js'
 
@@ -21,11 +22,20 @@ export interface Quantized {
   indices: Tensor
   /** Brings codes and latents together: a scalar. */
   codebookLoss: Tensor
+  /** The latents position by position, [batch * h * w, embed_dim], in the order of the indices. */
+  rows: Tensor
+}
+
+export interface QuantizeOptions {
+  /** Whether the codes learn by gradients; otherwise they are moved from outside, and only the commitment counts. */
+  readonly learned?: boolean
 }
 
 /** Latents before quantisation, which a diffusion model works on: [batch, embed_dim, h/f, w/f]. Source: autoencoder.py, VQModelInterface.encode. */
 export const encodeVq = (at: Scope, { ddconfig, embed_dim }: VqConfig, images: Tensor, dropout?: Dropout): Tensor =>
-  conv2d(at('quant_conv'), encoder(at('encoder'), ddconfig, images, dropout), { out: embed_dim, kernel: 1 })
+  at('quant_conv').mark(
+    conv2d(at('quant_conv'), encoder(at('encoder'), ddconfig, images, dropout), { out: embed_dim, kernel: 1 }),
+  )
 
 /** Images of quantised latents. Source: autoencoder.py, VQModel.decode. */
 export const decodeVq = (at: Scope, { ddconfig }: VqConfig, latents: Tensor, dropout?: Dropout): Tensor =>
@@ -37,7 +47,12 @@ export const decodeVq = (at: Scope, { ddconfig }: VqConfig, latents: Tensor, dro
   )
 
 /** The codes nearest to latents. Source: taming-transformers, vqvae/quantize.py, VectorQuantizer2. */
-export function quantize(at: Scope, { n_embed, embed_dim, beta, legacy }: VqConfig, z: Tensor): Quantized {
+export function quantize(
+  at: Scope,
+  { n_embed, embed_dim, beta, legacy }: Omit<VqConfig, 'ddconfig'>,
+  z: Tensor,
+  { learned = true }: QuantizeOptions = {},
+): Quantized {
   const codebook = at('quantize.embedding').parameter('weight', [n_embed, embed_dim], {
     kind: 'uniform',
     bound: 1 / n_embed,
@@ -53,7 +68,33 @@ export function quantize(at: Scope, { n_embed, embed_dim, beta, legacy }: VqConf
   const learning = mean(square(sub(codes, stopGradient(z))))
   return {
     latents: straightThrough(codes, z),
-    indices: reshape(nearest, [batch, height, width]),
-    codebookLoss: legacy ? add(commitment, mul(learning, beta)) : add(mul(commitment, beta), learning),
+    indices: at('quantize').mark(reshape(nearest, [batch, height, width])),
+    codebookLoss: !learned
+      ? mul(commitment, beta)
+      : legacy
+        ? add(commitment, mul(learning, beta))
+        : add(mul(commitment, beta), learning),
+    rows,
+  }
+}
+
+/** Codes [count, embed_dim] of indices i64 [batch, h, w] as latents. Source: quantize.py, get_codebook_entry. */
+export const codesOf = (codebook: Tensor, indices: Tensor): Tensor => transpose(gather(codebook, indices), [0, 3, 1, 2])
+
+/** How often each of `count` codes is among the indices (i64): [count]. */
+export function codeCounts(indices: Tensor, count: number): Tensor {
+  const flat = reshape(indices, [indices.shape.reduce((a, b) => a * b, 1)])
+  return scatterAdd(flat, expandTo(constant(1), flat.shape), count)
+}
+
+/**
+ * How widely codes are used, by their counts: `perplexity`, as if so many were used equally often, and `usage`, how many
+ * are used at all. Source: latent-diffusion, vqperceptual.py, measure_perplexity.
+ */
+export function codeUse(counts: Tensor): { perplexity: Tensor; usage: Tensor } {
+  const share = div(counts, sum(counts))
+  return {
+    perplexity: exp(neg(sum(mul(share, log(add(share, 1e-10)))))),
+    usage: sum(cast(greater(counts, 0), 'f32')),
   }
 }

@@ -34,6 +34,7 @@ const floatOnly = new Map([
   ['Erf', 1],
   ['Gelu', 1],
   ['InstanceNormalization', 3],
+  ['LeakyRelu', 1],
   ['Resize', 1],
 ])
 

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { posteriorOf } from '../autoencoder/posterior.js'
 import { target } from '../diffusion/parameterization.js'
 import { evaluate } from '../tensor/evaluate.js'
-import { type Program, trace } from '../tensor/program.js'
+import { trace } from '../tensor/program.js'
 import { f32, i64 } from '../tensor/tensor.js'
 import { drawing } from '../testing/values.js'
-import { likelihoodLoss, reconstructionLoss } from './autoencoder.js'
 import { addNoise, diffusionLoss, learnedLogvar, predictionTarget, sampleErrors } from './diffusion.js'
 
 const list = (...data: number[]) => ({ shape: [data.length], data: Float64Array.from(data) })
@@ -58,35 +56,4 @@ test('errors are means over samples; weights, bound and learned log variance ent
   for (const [i, expected] of [4.5, 1.5, 0.5 * 4.5 + 0.1 * 1.5, learned].entries()) {
     assert.ok(Math.abs(losses[i]![0]! - expected) < 1e-12, `${losses[i]} instead of ${expected}`)
   }
-})
-
-const specs = { images: f32(2, 1, 1, 2), reconstructions: f32(2, 1, 1, 2), moments: f32(2, 2, 1, 1), distance: f32(2) }
-const pictures = {
-  images: { shape: [2, 1, 1, 2], data: Float64Array.of(1, 0, 0, 0) },
-  reconstructions: { shape: [2, 1, 1, 2], data: Float64Array.of(0, 0, 0, 3) },
-  moments: { shape: [2, 2, 1, 1], data: Float64Array.of(2, 0, 0, 0) },
-  distance: list(0.5, 1.5),
-}
-
-test('the loss of a first stage is means over elements, the original one sums over a sample', () => {
-  const read = ({ outputs }: Program, given = {}) => {
-    const values = evaluate(Object.values(outputs), { ...pictures, ...given })
-    return Object.fromEntries(Object.keys(outputs).map((name, i) => [name, values[i]!.data[0]]))
-  }
-  const ours = trace(specs, (_, given) => {
-    const posterior = posteriorOf(given.moments)
-    return { ...reconstructionLoss({ ...given, posterior }, { perceptualWeight: 0.1, klWeight: 0.01 }) }
-  })
-  assert.deepEqual(read(ours), { loss: 1 + 0.01 * 1 + 0.1 * 1, l1: 1, perceptual: 1, kl: 1 })
-
-  const original = trace(specs, (at, given) => {
-    const posterior = posteriorOf(given.moments)
-    return { ...likelihoodLoss(at, { ...given, posterior }, { perceptualWeight: 1, klWeight: 0.5 }) }
-  })
-  const { loss, nll, kl } = read(original, { logvar: { shape: [], data: Float64Array.of(Math.log(2)) } })
-  // Four elements, (1 + 0.5, 0.5, 1.5, 3 + 1.5) / 2 + log 2 each, over two samples.
-  const expected = (8 / 2 + 4 * Math.log(2)) / 2
-  assert.ok(Math.abs(nll! - expected) < 1e-12)
-  assert.equal(kl, 1)
-  assert.ok(Math.abs(loss! - expected - 0.5) < 1e-12)
 })

@@ -91,7 +91,7 @@ const vqAutoencoders: Kind = {
 }
 
 /** How much further the second nearest code is than the nearest, at each position. */
-function nearestGap(latents: Value, codebook: Value): Value {
+export function nearestGap(latents: Value, codebook: Value): Value {
   const [batch, channels, height, width] = latents.shape as [number, number, number, number]
   const positions = height * width
   const data = Float64Array.from({ length: batch * positions }, (_, i) => {

@@ -21,7 +21,8 @@ import { type UnetConfig, unetConfig } from '../../../unet/config.js'
 import { unet } from '../../../unet/unet.js'
 import type { Case } from '../case.js'
 import type { Value } from '../compare.js'
-import { type FileAnswer, type Kind, NotBuilt } from '../kind.js'
+import { type FileAnswer, type Kind, NotBuilt, vector } from '../kind.js'
+import { batchOf, inOrder, listed, maskOf, namesIn, normsOf, samplesOf, shaped, starting } from './gradients.js'
 import { configured, fill, inputsOf, traced, weightsOf } from './programs.js'
 
 const schedule = z.object({
@@ -136,7 +137,7 @@ const losses: Kind = {
     const network = configured(unetConfig, config.unet)
     const weights = await weightsOf(testCase)
     const batch = await inputsOf(testCase)
-    const names = await parameterNames(testCase, weights)
+    const { names, namesFile } = await parametersOf(testCase, weights)
     const values = new Map<string, Value>()
     const norms = new Map<string, Value>()
     const samples = new Map<string, Value>()
@@ -173,7 +174,7 @@ const losses: Kind = {
 
     const files: Record<string, FileAnswer> = {
       ...(await fill(testCase, values)),
-      ...(await namesFile(testCase, names)),
+      ...namesFile,
     }
     for (const file of Object.keys(files)) {
       const [, variant] = /gradients_(.+)\.safetensors$/.exec(file) ?? []
@@ -199,12 +200,6 @@ async function differentiate(
   return { outputs, gradient: shaped(await state.read('gradient'), parameters) }
 }
 
-const starting = (parameters: ReadonlyMap<string, HostTensor>) =>
-  [...parameters].map(([name, { shape, data }]) => ({ name, shape, data: data as Float32Array }))
-
-const shaped = (arrays: ReadonlyMap<string, Float32Array>, like: ReadonlyMap<string, HostTensor>): Map<string, Value> =>
-  new Map([...arrays].map(([name, data]) => [name, { shape: like.get(name)!.shape, data }]))
-
 /** Steps of AdamW with clipping and moving average. */
 const steps: Kind = {
   kind: 'training',
@@ -215,7 +210,7 @@ const steps: Kind = {
     const variant = variantOf(config.variant)
     const weights = await weightsOf(testCase)
     const batches = await inputsOf(testCase)
-    const names = await parameterNames(testCase, weights)
+    const { names, namesFile } = await parametersOf(testCase, weights)
     const { lr, betas, eps, weight_decay } = config.optimizer
     const average = ema({ decay: config.ema_decay })
 
@@ -262,66 +257,15 @@ const steps: Kind = {
         [`${name}_norms`, normsOf(names, values)] as const,
       ]),
     ])
-    return { files: { ...(await fill(testCase, values)), ...(await namesFile(testCase, names)) } }
+    return { files: { ...(await fill(testCase, values)), ...namesFile } }
   },
 }
 
-/** Batch k of inputs that hold one after another. */
-const batchOf = (batches: Record<string, HostTensor>, k: number): Record<string, HostTensor> =>
-  Object.fromEntries(
-    Object.entries(batches).map(([name, { dtype, shape, data }]) => {
-      const size = data.length / shape[0]!
-      return [name, { dtype, shape: shape.slice(1), data: data.slice(k * size, (k + 1) * size) } as HostTensor]
-    }),
-  )
-
-/** Elements to be compared, by tensor: where gradients are no rounding noise. */
-async function maskOf(testCase: Case): Promise<Map<string, ArrayLike<number | bigint>>> {
-  const masks = new Map<string, ArrayLike<number | bigint>>()
-  for (const file of testCase.filesOf('mask')) {
-    for (const [name, { data }] of await testCase.tensors(file)) masks.set(name, data)
-  }
-  return masks
-}
-
-/** All parameters of ours, in the order in which the case lists those that it knows. */
-async function parameterNames(testCase: Case, parameters: ReadonlyMap<string, unknown>): Promise<string[]> {
-  const file = namesFileOf(testCase)
-  const order =
-    file === undefined ? [] : z.object({ in_order: z.array(z.string()) }).parse(await testCase.json(file)).in_order
-  const listed = order.filter(name => parameters.has(name))
-  return [...listed, ...[...parameters.keys()].filter(name => !listed.includes(name))]
-}
-
-const namesFileOf = (testCase: Case): string | undefined =>
-  testCase.filesOf('expected').find(file => file.endsWith('.json'))
-
-async function namesFile(testCase: Case, names: string[]): Promise<Record<string, FileAnswer>> {
-  const file = namesFileOf(testCase)
-  return file === undefined ? {} : { [file]: { in_order: names } }
-}
-
-const vector = (data: number[]): Value => ({ shape: [data.length], data })
-
-/** Scalars are lists of one number in the reference set. */
-const listed = ({ shape, data }: Value): Value => ({ shape: shape.length === 0 ? [1] : shape, data })
-
-const normsOf = (names: string[], values: ReadonlyMap<string, Value>): Value =>
-  vector(names.map(name => Math.sqrt(sumOfSquares(values.get(name)!.data))))
-
-function sumOfSquares(data: Value['data']): number {
-  let sum = 0
-  for (let i = 0; i < data.length; i++) sum += Number(data[i]) ** 2
-  return sum
-}
-
-/** 64 values of each tensor, at flat positions floor(i n / 64). */
-function samplesOf(names: string[], values: ReadonlyMap<string, Value>): Value {
-  const data = names.flatMap(name => {
-    const { data } = values.get(name)!
-    return Array.from({ length: 64 }, (_, i) => Number(data[Math.floor((i * data.length) / 64)]))
-  })
-  return { shape: [names.length, 64], data }
+/** All parameters of ours as the case lists them, and the file that does. */
+async function parametersOf(testCase: Case, parameters: ReadonlyMap<string, unknown>) {
+  const listed = await namesIn(testCase, ['in_order'])
+  const names = inOrder(parameters.keys(), listed?.names.in_order ?? [])
+  return { names, namesFile: listed ? { [listed.file]: { in_order: names } } : {} }
 }
 
 export const diffusionTraining: readonly Kind[] = [losses, steps]

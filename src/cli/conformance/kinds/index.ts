@@ -1,6 +1,8 @@
 import type { Kind } from '../kind.js'
 import { autoencoders } from './autoencoder.js'
+import { autoencoderTraining } from './autoencoder-training.js'
 import { diffusionTraining } from './diffusion-training.js'
+import { firstStageParts } from './first-stage-parts.js'
 import { formats } from './formats.js'
 import { guidanceKinds } from './guidance.js'
 import { generative, imageBytes, psnrAndSsim, resizing } from './metrics.js'
@@ -26,6 +28,8 @@ export const kinds: readonly Kind[] = [
   generative,
   denoisers,
   ...autoencoders,
+  autoencoderTraining,
+  ...firstStageParts,
   ...diffusionTraining,
   ...optimiserKinds,
   ...textEncoders,
