@@ -1,5 +1,7 @@
 export type { Annotations, Box } from './annotations.js'
 export { type Batch, captionOf, type LoadOptions, loadBatch, type TrainingBatch, trainingBatches } from './batches.js'
+export { type BatchingOptions, type BatchState, batchSamples, type Loaded } from './batching.js'
+export { type BucketSettings, bucketSettings, bucketShapes, nearestShape } from './buckets.js'
 export { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
 export { fingerprint } from './fingerprint.js'
@@ -7,6 +9,17 @@ export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
 export { type FolderReport, inspectFolder } from './inspect.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'
+export {
+  captionBy,
+  decodeSample,
+  type LoadedPicture,
+  loadPicture,
+  loadPictures,
+  type PictureBatch,
+  type PictureOptions,
+  pictureBatches,
+  type TrainingPictures,
+} from './pictures.js'
 export { openShards } from './shards.js'
 export {
   type Address,
@@ -21,4 +34,14 @@ export {
 } from './source.js'
 export { type Split, splitDataset } from './split.js'
 export { chancesOf, type Drawn, drawSamples, heldOutSamples, noChance, type StreamState } from './stream.js'
-export { type Chances, cropAndFlip, resizeShorterSide, type Transform, transformSchema } from './transform.js'
+export {
+  boxesInView,
+  type Chances,
+  cropAndFlip,
+  resizeShorterSide,
+  type Transform,
+  transformSchema,
+  type View,
+  viewOf,
+  windowOf,
+} from './transform.js'

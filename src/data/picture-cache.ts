@@ -3,7 +3,7 @@ import type { Image } from '../image/index.js'
 /** Keeps decoded pictures up to a number of bytes. */
 export interface PictureCache {
   /** The picture of a key, made by `make` where it is not kept. */
-  get(key: string, make: () => Promise<Image>): Promise<Image>
+  get<I extends Image>(key: string, make: () => Promise<I>): Promise<I>
   /** Bytes kept now. */
   readonly bytes: number
 }
@@ -19,9 +19,9 @@ export function pictureCache(maxBytes: number = defaultCacheBytes): PictureCache
   const kept = new Map<string, Image>()
   let bytes = 0
   return {
-    async get(key, make) {
+    async get<I extends Image>(key: string, make: () => Promise<I>) {
       const found = kept.get(key)
-      if (found) return found
+      if (found) return found as I
       const image = await make()
       if (!kept.has(key) && bytes + image.data.length <= maxBytes) {
         kept.set(key, image)
