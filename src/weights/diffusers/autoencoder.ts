@@ -97,6 +97,12 @@ export function autoencoderToDiffusers(
       `diffusers has one number of latent channels, found embed_dim ${embed_dim} and z_channels ${ddconfig.z_channels}`,
     )
   }
+  const { num_groups = 32, attn_type = 'vanilla', resamp_with_conv = true, give_pre_end, tanh_out } = ddconfig
+  if (attn_type === 'linear' || !resamp_with_conv || give_pre_end || tanh_out) {
+    throw new RangeError(
+      'diffusers has no word for linear attention, resizing without convolutions, give_pre_end or tanh_out',
+    )
+  }
   const attends = ddconfig.ch_mult.map((_, level) => attendsAt(ddconfig, level))
   return {
     _class_name: 'AutoencoderKL',
@@ -106,7 +112,8 @@ export function autoencoderToDiffusers(
     in_channels: ddconfig.in_channels,
     latent_channels: ddconfig.z_channels,
     layers_per_block: ddconfig.num_res_blocks,
-    norm_num_groups: 32,
+    mid_block_add_attention: attn_type !== 'none',
+    norm_num_groups: num_groups,
     out_channels: ddconfig.out_ch,
     sample_size: ddconfig.resolution,
     scaling_factor: scaleFactor,
@@ -115,10 +122,18 @@ export function autoencoderToDiffusers(
 }
 
 /** What of a CompVis ddconfig diffusers can express. */
-type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout'>
+type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout'> & {
+  /** 32 by default. */
+  readonly num_groups?: number
+  /** `none`: no attention anywhere, the middle included; `vanilla` by default. */
+  readonly attn_type?: string
+  readonly resamp_with_conv?: boolean
+  readonly give_pre_end?: boolean
+  readonly tanh_out?: boolean
+}
 
-function attendsAt({ attn_resolutions, resolution }: Ddconfig, level: number): boolean {
-  return attn_resolutions.includes(Math.floor(resolution / 2 ** level))
+function attendsAt({ attn_resolutions, resolution, attn_type }: Ddconfig, level: number): boolean {
+  return attn_type !== 'none' && attn_resolutions.includes(Math.floor(resolution / 2 ** level))
 }
 
 /** model.py, AttnBlock, against attention_processor.py, Attention. */
