@@ -100,7 +100,7 @@ async function main(argv: readonly string[], io: Io): Promise<number> {
     }
     const usage = error instanceof UsageError
     if (json && !status) io.out(`${JSON.stringify(failure(name, error))}\n`)
-    else io.err(`${io.terminal ? '\r\u001b[K' : ''}${usage ? '' : 'latentkit: '}${printable(messageOf(error))}\n`)
+    else complain(io, `${usage ? '' : 'latentkit: '}${printable(messageOf(error))}`)
     return usage ? exit.usage : exit.failure
   }
 }
@@ -120,9 +120,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 // Whoever reads no more, such as `head`, has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : exit.failure))
 
+/** Under mpirun the first process alone tells what is going on, but each what went wrong with it. */
+const rank = Number(process.env.OMPI_COMM_WORLD_RANK ?? 0)
+const complain = ({ terminal }: Io, message: string) =>
+  process.stderr.write(`${terminal ? '\r\u001b[K' : ''}${rank > 0 ? `process ${rank}: ` : ''}${message}\n`)
+
 process.exitCode = await main(process.argv.slice(2), {
-  out: text => void process.stdout.write(text),
-  err: text => void process.stderr.write(text),
+  out: text => void (rank === 0 && process.stdout.write(text)),
+  err: text => void (rank === 0 && process.stderr.write(text)),
   terminal: process.stderr.isTTY === true,
   clock: () => Date.now() / 1000,
   signal: abort.signal,

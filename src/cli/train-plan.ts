@@ -1,7 +1,8 @@
 import { processor } from '#platform'
+import { assumedConditions } from '../conditioning/index.js'
 import { openSqueezenet } from '../perceptual/weights.js'
 import { factorOf } from '../pipelines/model-config.js'
-import { type Device, openDevice, type WeightSource } from '../runtime/index.js'
+import type { Device, WeightSource } from '../runtime/index.js'
 import type { Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
 import { autoencoderProgram } from '../train/autoencoder.js'
@@ -19,7 +20,6 @@ export interface FolderFlags {
   readonly steps?: number
   readonly seed?: number
   readonly flip: boolean
-  readonly device: Parameters<typeof openDevice>[0]
   readonly threads?: number
 }
 
@@ -31,18 +31,12 @@ export interface Planned extends Pick<FolderPlan, 'autoencoder' | 'diffusion'> {
 }
 
 /** Looks at a folder, measures a step of each stage on this machine, and says what training would be. */
-export async function planOf(folder: string, flags: FolderFlags, { signal }: Io): Promise<Planned> {
+export async function planOf(folder: string, flags: FolderFlags, device: Device, { signal }: Io): Promise<Planned> {
   const { size, firstStageSteps = 4000, steps = 20000, seed = 0, flip } = flags
   const plan = await planFolder(folder, { size, firstStageSteps, steps, seed, flip }, signal)
   const { report, autoencoder, diffusion } = plan
   const threads = flags.threads ?? processor().threads
-  const device = await openDevice(flags.device, { threads })
-  let stages: readonly Measured[]
-  try {
-    stages = await measured(device, plan)
-  } finally {
-    await device.dispose()
-  }
+  const stages = await measured(device, plan)
   // Of this process up to here: the measured steps are what training repeats.
   const peak = process.resourceUsage().maxRSS * 1024
   const [first, second] = stages as [Measured, Measured]
@@ -87,7 +81,7 @@ interface Measured {
 }
 
 async function measured(device: Device, { autoencoder, diffusion, size }: FolderPlan): Promise<readonly Measured[]> {
-  const config = diffusionModel(diffusion, autoencoder.first_stage_config, diffusion.vocabulary)
+  const config = diffusionModel(diffusion, autoencoder.first_stage_config, assumedConditions(diffusion.conditioning))
   const side = size / factorOf(config)
   const shape = [config.first_stage_config.embed_dim, side, side] as const
   const squeezenet = await openSqueezenet()

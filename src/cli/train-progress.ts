@@ -54,7 +54,8 @@ export function progressWriter({ err, terminal, clock }: Io): (event: TrainEvent
       passing(
         `step ${step}/${total}  loss ${short(event.loss)}${terms}  ${samples.toPrecision(3)} samples/s  ${left} left`,
       )
-    } else if (type === 'evaluation') permanent(`step ${step}  held out: ${list(event.metrics)}`)
+    } else if (type === 'warning') permanent(`step ${step}  ${event.message}`)
+    else if (type === 'evaluation') permanent(`step ${step}  held out: ${list(event.metrics)}`)
     else if (type === 'end') {
       const how = event.reason === 'done' ? 'Done' : `Stopped after step ${step} of ${total}`
       permanent(`${how}: ${event.path}`)

@@ -1,9 +1,10 @@
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { fileInfo, processor, readText, writeFileAtomic } from '#platform'
+import { fileInfo, lockFile, processor, readText, writeFileAtomic } from '#platform'
+import { type ConditioningName, conditionings } from '../conditioning/index.js'
 import { FileError } from '../platform/errors.js'
-import { openDevice } from '../runtime/index.js'
+import { type Device, openDevice } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError } from '../schema/index.js'
 import { type AutoencoderRecipe, autoencoderRecipe } from '../train/autoencoder-recipe.js'
 import { type DiffusionRecipe, diffusionRecipe } from '../train/diffusion-recipe.js'
@@ -26,7 +27,9 @@ export const trainCommand = {
     'With a FOLDER: looks at the pictures, says what will be trained and how long it takes, then trains an autoencoder ' +
     'and a diffusion model in its latents. Captions come from a captions.jsonl or .txt files beside the pictures. ' +
     'With "autoencoder" or "diffusion" and a RECIPE.yaml: trains one stage, everything as the recipe says. ' +
-    'Ctrl-C saves and stops; --resume goes on.',
+    'Ctrl-C saves and stops; --resume goes on. Under mpirun (Open MPI; needs the package koffi) the processes train ' +
+    'together, each with batches of the size in the recipe and threads of its own; where one dies the others save and ' +
+    "stop, and --resume goes on with as many as there are. The run's folder is then to be the same on every machine.",
   options: z.strictObject({
     what: z.string().meta({ positional: true }).describe('a folder of pictures, or: autoencoder, diffusion'),
     recipe: z.string().optional().meta({ positional: true }).describe('a YAML file; see configs/ for examples'),
@@ -56,6 +59,10 @@ export const trainCommand = {
     { line: 'latentkit train photos --plan', what: 'only look and tell how long it would take' },
     { line: 'latentkit train autoencoder first.yaml -o runs/first', what: 'the first stage by a recipe' },
     { line: 'latentkit train diffusion second.yaml -o runs/second --resume', what: 'go on after Ctrl-C or a crash' },
+    {
+      line: 'mpirun -n 8 --hostfile hosts --bind-to none latentkit train diffusion second.yaml',
+      what: 'eight processes on the machines that the file hosts names',
+    },
   ],
 } satisfies Command
 
@@ -73,45 +80,78 @@ export interface Trained {
   readonly generate?: string
 }
 
-/** `latentkit train`: returns what was trained, undefined for a plan alone. */
-export async function train(flags: Flags, io: Io): Promise<Trained | undefined> {
-  if (flags.what !== 'autoencoder' && flags.what !== 'diffusion') return trainFolder(flags, io)
-  const given = (['plan', 'size', 'firstStageSteps', 'steps', 'seed', 'flip'] as const).filter(name => flags[name])
-  if (given.length > 0) throw usage(`--${given[0]}`, 'is for folders; in a recipe it is a line of its own')
-  if (flags.recipe === undefined) throw usage('RECIPE', `missing; wanted a YAML file after "${flags.what}"`)
-  const text = await readText(flags.recipe)
-  const out = flags.out ?? join('runs', basename(flags.recipe, extname(flags.recipe)))
-  // Paths in a recipe are seen from its own folder.
-  const at = (path: string) => resolve(dirname(flags.recipe!), path)
-  if (flags.what === 'autoencoder') {
-    const recipe = parseConfig(text, autoencoderRecipe, flags.recipe)
-    return trainFirstStage({ ...recipe, data: { ...recipe.data, folder: at(recipe.data.folder) } }, out, flags, io)
-  }
-  const recipe = parseConfig(text, diffusionRecipe, flags.recipe)
-  const data = { ...recipe.data, folder: at(recipe.data.folder) }
-  return trainSecondStage({ ...recipe, data, first_stage: at(recipe.first_stage) }, out, flags, io)
+/** What all parts of a run need. */
+interface Run {
+  readonly flags: Flags
+  readonly out: string
+  readonly device: Device
+  readonly io: Io
 }
 
-async function trainFolder(flags: Flags, io: Io): Promise<Trained | undefined> {
-  if (flags.recipe !== undefined)
-    throw usage(flags.recipe, 'a recipe follows "autoencoder" or "diffusion", not a folder')
-  if (flags.from !== undefined) throw usage('--from', 'is for recipes')
-  const out = flags.out ?? join('runs', basename(resolve(flags.what)))
-  const plan = await planOf(flags.what, flags as FolderFlags, io)
+/** `latentkit train`: returns what was trained, undefined for a plan alone. */
+export async function train(flags: Flags, io: Io): Promise<Trained | undefined> {
+  const stage = flags.what === 'autoencoder' || flags.what === 'diffusion'
+  if (stage) {
+    const given = (['plan', 'size', 'firstStageSteps', 'steps', 'seed', 'flip'] as const).filter(name => flags[name])
+    if (given.length > 0) throw usage(`--${given[0]}`, 'is for folders; in a recipe it is a line of its own')
+    if (flags.recipe === undefined) throw usage('RECIPE', `missing; wanted a YAML file after "${flags.what}"`)
+  } else {
+    if (flags.recipe !== undefined)
+      throw usage(flags.recipe, 'a recipe follows "autoencoder" or "diffusion", not a folder')
+    if (flags.from !== undefined) throw usage('--from', 'is for recipes')
+  }
+  const name = flags.recipe ? basename(flags.recipe, extname(flags.recipe)) : basename(resolve(flags.what))
+  const out = flags.out ?? join('runs', name)
+  await using device = await openDevice(flags.device, { threads: flags.threads ?? processor().threads })
+  const processes = await device.join()
+  const unlock = processes.rank === 0 && !flags.plan ? await lockFile(join(out, '.lock'), `The run ${out}`) : undefined
+  try {
+    const run = { flags, out, device, io }
+    const trained = await (stage ? trainRecipe(run) : trainFolder(run))
+    await processes.leave()
+    return trained
+  } finally {
+    await unlock?.()
+  }
+}
+
+async function trainRecipe(run: Run): Promise<Trained> {
+  const { what, recipe: file } = run.flags
+  const text = await readText(file!)
+  // Paths in a recipe are seen from its own folder.
+  const at = (path: string) => resolve(dirname(file!), path)
+  if (what === 'autoencoder') {
+    const recipe = parseConfig(text, autoencoderRecipe, file!)
+    return trainFirstStage({ ...recipe, data: { ...recipe.data, folder: at(recipe.data.folder) } }, run)
+  }
+  const recipe = parseConfig(text, diffusionRecipe, file!)
+  const data = { ...recipe.data, folder: at(recipe.data.folder) }
+  const first_stage = recipe.first_stage && at(recipe.first_stage)
+  const frozen = Object.entries(recipe.frozen_embedders).map(([name, path]) => [name, at(path)])
+  return trainSecondStage({ ...recipe, data, first_stage, frozen_embedders: Object.fromEntries(frozen) }, run)
+}
+
+async function trainFolder(run: Run): Promise<Trained | undefined> {
+  const { flags, out, device, io } = run
+  const plan = await planOf(flags.what, flags as FolderFlags, device, io)
   if (flags.json) io.out(`${JSON.stringify({ type: 'plan', ...plan.summary })}\n`)
   else io.err(plan.text)
   if (flags.plan) return undefined
   const firstStage = join(out, files.autoencoder)
-  await writeRecipe(join(out, 'autoencoder.yaml'), plan.autoencoder)
-  await writeRecipe(join(out, 'diffusion.yaml'), { ...plan.diffusion, first_stage: files.autoencoder })
+  if (device.processes.rank === 0) {
+    await writeRecipe(join(out, 'autoencoder.yaml'), plan.autoencoder)
+    await writeRecipe(join(out, 'diffusion.yaml'), { ...plan.diffusion, first_stage: files.autoencoder })
+  }
+  const resumed = async (path: string) => ({
+    ...run,
+    flags: { ...flags, resume: flags.resume && (await fileInfo(path)) !== undefined },
+  })
   const finished = flags.resume && (await isFinished(firstStage, plan.autoencoder.training.steps))
   if (!finished) {
-    const resumable = flags.resume && (await fileInfo(firstStage)) !== undefined
-    const { step, total } = await trainFirstStage(plan.autoencoder, out, { ...flags, resume: resumable }, io)
+    const { step, total } = await trainFirstStage(plan.autoencoder, await resumed(firstStage))
     if (step < total) return { checkpoint: firstStage, step, total }
   }
-  const resumable = flags.resume && (await fileInfo(join(out, files.diffusion))) !== undefined
-  return trainSecondStage({ ...plan.diffusion, first_stage: firstStage }, out, { ...flags, resume: resumable }, io)
+  return trainSecondStage({ ...plan.diffusion, first_stage: firstStage }, await resumed(join(out, files.diffusion)))
 }
 
 /** What was planned, to be changed and trained by hand; its folder of pictures is named from the root. */
@@ -120,28 +160,33 @@ async function writeRecipe(path: string, recipe: AutoencoderRecipe | DiffusionRe
   await writeFileAtomic(path, stringify(JSON.parse(JSON.stringify({ ...recipe, data }))))
 }
 
-const trainFirstStage = (recipe: AutoencoderRecipe, out: string, flags: Flags, io: Io): Promise<Trained> =>
-  runStage('autoencoder', out, flags, io, options => trainAutoencoder({ ...options, recipe }))
+const trainFirstStage = (recipe: AutoencoderRecipe, run: Run): Promise<Trained> =>
+  runStage('autoencoder', run, options => trainAutoencoder({ ...options, recipe }))
 
-async function trainSecondStage(recipe: DiffusionRecipe, out: string, flags: Flags, io: Io): Promise<Trained> {
-  const firstStage = await checkpointAt(recipe.first_stage)
+async function trainSecondStage(recipe: DiffusionRecipe, run: Run): Promise<Trained> {
+  const firstStage = recipe.first_stage === undefined ? undefined : await checkpointAt(recipe.first_stage)
   try {
     const stage = (options: Omit<TrainOptions<unknown>, 'recipe'>) => trainDiffusion({ ...options, recipe, firstStage })
-    const trained = await runStage('diffusion', out, flags, io, stage)
-    const prompt = recipe.cond_stage_config ? ` ${quoted(recipe.samples.prompts[0] ?? '')}` : ''
-    const generate = `latentkit generate${prompt} --model ${trained.checkpoint}`
-    if (trained.step === trained.total) io.err(`Make a picture with it:\n  ${generate}\n`)
+    const trained = await runStage('diffusion', run, stage)
+    const generate = `latentkit generate${wordsOf(recipe)} --model ${trained.checkpoint}`
+    if (trained.step === trained.total) run.io.err(`Make a picture with it:\n  ${generate}\n`)
     return { ...trained, generate }
   } finally {
-    await firstStage.close()
+    await firstStage?.close()
   }
+}
+
+/** What `generate` is to be told for the conditions of a model. */
+function wordsOf({ conditioning = {}, samples }: DiffusionRecipe): string {
+  const prompt = conditioning.text ? ` ${quoted(samples.prompts?.[0] ?? 'a prompt')}` : ''
+  const given = Object.keys(conditioning) as ConditioningName[]
+  const needed = new Set(given.flatMap(name => (name === 'neighbours' ? [] : Object.keys(conditionings[name].request))))
+  return prompt + [...needed].map(field => ` --${field} …`).join('')
 }
 
 async function runStage(
   stage: keyof typeof files,
-  out: string,
-  flags: Flags,
-  io: Io,
+  { flags, out, device, io }: Run,
   start: (options: Omit<TrainOptions<unknown>, 'recipe'>) => AsyncIterable<TrainEvent>,
 ): Promise<Trained> {
   const path = join(out, files[stage])
@@ -154,17 +199,16 @@ async function runStage(
   }
   const resume = flags.resume ? await checkpointAt(path) : undefined
   const from = flags.from === undefined || resume ? undefined : await checkpointAt(flags.from)
-  const device = await openDevice(flags.device, { threads: flags.threads ?? processor().threads })
   const show = flags.json ? jsonWriter(io) : progressWriter(io)
   let trained = { checkpoint: path, step: 0, total: 0 }
   try {
     const events = start({ device, path, resume, start: from, signal: io.signal })
-    for await (const event of logged(events, { folder: join(out, stage), clock: io.clock })) {
+    const first = device.processes.rank === 0
+    for await (const event of first ? logged(events, { folder: join(out, stage), clock: io.clock }) : events) {
       show(event)
       trained = { checkpoint: path, step: event.step, total: event.total }
     }
   } finally {
-    await device.dispose()
     await close(resume)
     await close(from)
   }

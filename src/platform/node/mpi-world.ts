@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { LatentkitError, LostProcessError } from '../errors.js'
 import type { World } from '../types.js'
+import { isAlive } from './lock.js'
 import { funneled, inPlace, loadMpi, type Mpi, type Request } from './mpi.js'
 
 /**
@@ -83,6 +84,8 @@ export class MpiWorld implements World {
   }
 
   async leave(): Promise<void> {
+    // There is no good order without the others.
+    if (this.#lost) return
     await this.barrier()
     this.#mpi.finalize()
   }
@@ -155,14 +158,5 @@ export class MpiWorld implements World {
   #loss(reason: string): LostProcessError {
     this.#lost = new LostProcessError(`The processes that train together have come apart: ${reason}`)
     return this.#lost
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
