@@ -58,7 +58,8 @@ export interface EngineCalls {
   releaseSession(session: number): Promise<void>
   createState(spec: StateSpec): Promise<number>
   writeState(state: number, array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
-  readState(state: number, array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
+  /** An array of the named parameters, of all by default. */
+  readState(state: number, array: string, names?: readonly string[]): Promise<Map<string, Float32Array<ArrayBuffer>>>
   copyState(state: number, from: string, to: string): Promise<void>
   /** Makes an array that of process 0. */
   broadcastState(state: number, array: string): Promise<void>

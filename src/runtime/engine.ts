@@ -90,8 +90,12 @@ export class Engine implements EngineCalls {
     return this.#state(id).write(array, values)
   }
 
-  async readState(id: number, array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    return this.#state(id).read(array)
+  async readState(
+    id: number,
+    array: string,
+    names?: readonly string[],
+  ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return this.#state(id).read(array, names)
   }
 
   async copyState(id: number, from: string, to: string): Promise<void> {

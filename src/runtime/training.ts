@@ -158,9 +158,9 @@ export class TrainingState implements AsyncDisposable {
     return { gradientNorm }
   }
 
-  /** A copy of an array by parameter: `parameter`, `gradient`, `ema` or a moment. */
-  async read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    return this.#host.engine.call('readState', [this.#id, array])
+  /** A copy of an array by parameter: `parameter`, `gradient`, `ema` or a moment; of the named parameters or of all. */
+  async read(array: string, names?: readonly string[]): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return this.#host.engine.call('readState', names ? [this.#id, array, names] : [this.#id, array])
   }
 
   /** Overwrites an array of the named parameters. */

@@ -28,7 +28,7 @@ export interface EngineState {
   /** Runs a session, adds `scale` times its gradients to the state's and returns its other outputs. */
   accumulate(session: InferenceSession, use: StateUse, inputs: Feeds, scale: number): Promise<Outputs>
   write(array: string, values: ReadonlyMap<string, Float32Array>): Promise<void>
-  read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>>
+  read(array: string, names?: readonly string[]): Promise<Map<string, Float32Array<ArrayBuffer>>>
   copy(from: string, to: string): Promise<void>
   /** Makes an array that of process 0. */
   broadcast(array: string, world: World): Promise<void>

@@ -78,10 +78,13 @@ export class GpuState implements EngineState {
     await this.#upload(array, chunks)
   }
 
-  async read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+  async read(
+    array: string,
+    names = [...this.#layout.places.keys()],
+  ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
     const chunks = await this.#download(array)
     const cut = ({ chunk, offset, length }: Place) => chunks[chunk]!.slice(offset, offset + length)
-    return new Map([...this.#layout.places].map(([name, place]) => [name, cut(place)]))
+    return new Map(names.map(name => [name, cut(this.#place(name))]))
   }
 
   async copy(from: string, to: string): Promise<void> {

@@ -52,8 +52,8 @@ export class HostState implements EngineState {
     for (const [name, numbers] of values) this.#flat.view(array, name).set(numbers)
   }
 
-  async read(array: string): Promise<Map<string, Float32Array<ArrayBuffer>>> {
-    return new Map(this.#flat.names.map(name => [name, this.#flat.view(array, name).slice()]))
+  async read(array: string, names = this.#flat.names): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+    return new Map(names.map(name => [name, this.#flat.view(array, name).slice()]))
   }
 
   async copy(from: string, to: string): Promise<void> {
