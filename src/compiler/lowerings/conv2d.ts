@@ -14,6 +14,7 @@ import {
   bilinearReversed,
   bilinearWeightGradient,
 } from './bilinear-conv.js'
+import { pointwiseForward, pointwiseInputGradient, pointwiseWeightGradient, weightGradientByRows } from './planes.js'
 
 /** The three operations of a convolution, seen alike: shapes of image, weight and result. */
 interface ConvShapes {
@@ -68,9 +69,11 @@ function rewriteBy(node: Tensor, name: string, algorithm: (axis: ConvAxis) => Bi
   if (node.op.name === 'conv2dWeightGradient') {
     return bilinearWeightGradient(a, b, shapes.weight.slice(2) as [number, number], conv)
   }
-  const y = bilinearForward(a, b, conv)
-  return bias ? add(y, reshape(bias, [bias.shape[0]!, 1, 1])) : y
+  return biased(bilinearForward(a, b, conv), bias)
 }
+
+const biased = (y: Tensor, bias: Tensor | undefined): Tensor =>
+  bias ? add(y, reshape(bias, [bias.shape[0]!, 1, 1])) : y
 
 /** With weights that are part of the model the runtime's own convolution has its fastest layout already. */
 const trainsOnCpu = ({ device, training }: Target): boolean => training && device !== 'webgpu'
@@ -114,8 +117,7 @@ const winograd = (outputs: 2 | 4): Lowering[] =>
       node.dtype === 'f32' &&
       isWinograd(shapesOf(node)) &&
       (node.attributes as ConvAttributes).groups === 1,
-    pays: node =>
-      outputs === 4 && isLarge(node) && isWide(node) && (op === 'conv2dWeightGradient' || !isThinAndLong(node)),
+    pays: node => outputs === 4 && isLarge(node) && isWide(node) && !isThinAndLong(node),
     rewrite: node => rewriteBy(node, `winograd${outputs}`, axis => winogradAxis(outputs, axis)),
   }))
 
@@ -133,6 +135,30 @@ const taps: Lowering[] = operations.map(op => ({
   fits: (node, target) => trainsOnCpu(target) && (node.attributes as ConvAttributes).groups === 1,
   pays: node => isPointwise(node) || (isSmall(node) && isWide(node)),
   rewrite: node => rewriteBy(node, 'taps', directAxis),
+}))
+
+const isPlainPointwise = (node: Tensor): boolean => {
+  const { stride, padding } = node.attributes as ConvAttributes
+  return isPointwise(node) && [...stride, ...padding.map(width => width + 1)].every(n => n === 1)
+}
+
+/** Products over the pixels of an image as the runtime's convolution has it, which need no other layout. */
+const planes: Lowering[] = operations.map(op => ({
+  op,
+  name: 'planes',
+  fits: (node, target) => {
+    const { groups, stride } = node.attributes as ConvAttributes
+    const byRows = op === 'conv2dWeightGradient' && stride[1] === 1
+    return trainsOnCpu(target) && target.contrib && groups === 1 && (byRows || isPlainPointwise(node))
+  },
+  pays: isThinAndLong,
+  rewrite: node => {
+    const [a, b, bias] = node.inputs as [Tensor, Tensor, Tensor?]
+    if (op === 'conv2d') return biased(pointwiseForward(a, b), bias)
+    if (op === 'conv2dInputGradient') return pointwiseInputGradient(a, b)
+    if (isPlainPointwise(node)) return pointwiseWeightGradient(a, b)
+    return weightGradientByRows(a, b, node.shape, node.attributes as ConvAttributes)
+  },
 }))
 
 /** Padding [top, left, bottom, right] with which the kernel turned round gives the image's gradient at stride 1. */
@@ -163,4 +189,4 @@ const turned: Lowering = {
   },
 }
 
-export const convLowerings: readonly Lowering[] = [...winograd(4), ...winograd(2), ...taps, turned]
+export const convLowerings: readonly Lowering[] = [...planes, ...winograd(4), ...winograd(2), ...taps, turned]

@@ -34,6 +34,9 @@ const side = fc.oneof(
 )
 const margin = fc.integer({ min: 0, max: 2 })
 
+/** A product of matrices, no more: some lowerings are for these alone. */
+const plainPointwise = { taps: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0, 0, 0] as const, groups: 1 }
+
 /** Images whose work stays within what the definition can do in a moment: large ones are narrow. */
 const convolution = fc
   .record({
@@ -45,15 +48,17 @@ const convolution = fc
     taps: fc.constantFrom([3, 3], [3, 3], [3, 3], [1, 1], [2, 3], [3, 1]),
     stride: fc.constantFrom([1, 1], [1, 1], [2, 2], [2, 1]),
     dilation: fc.constantFrom([1, 1], [1, 1], [1, 1], [2, 1]),
-    padding: fc.tuple(margin, margin, margin, margin),
+    padding: fc.tuple(margin, margin, margin, margin) as fc.Arbitrary<readonly [number, number, number, number]>,
     groups: fc.constantFrom(1, 1, 1, 2),
+    pointwise: fc.constantFrom(false, false, true),
   })
+  .map(({ pointwise, ...use }) => (pointwise ? { ...use, ...plainPointwise } : use))
   .filter(({ n, c, o, h, w }) => n * c * o * h * w * 9 < 8e6)
   .map(({ n, c, o, h, w, taps, groups, ...rest }) => {
     const options = rest as {
       stride: [number, number]
       dilation: [number, number]
-      padding: [number, number, number, number]
+      padding: readonly [number, number, number, number]
     }
     const [kh, kw] = taps as [number, number]
     const image = [n, c * groups, h, w]
