@@ -1,10 +1,11 @@
 import { basename, dirname, extname, join } from 'node:path'
 import { z } from 'zod'
 import { fileInfo, readBytes } from '#platform'
+import { type RequestField, requestFields } from '../conditioning/index.js'
 import { describePng, detectTerminalPictures, type Parameters, terminalPicture } from '../image/index.js'
 import { load } from '../pipelines/load.js'
 import { settingsOf } from '../pipelines/parameters.js'
-import { generateSettings } from '../pipelines/settings.js'
+import { type GenerateSettings, generateSettings } from '../pipelines/settings.js'
 import { FileError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
@@ -14,9 +15,18 @@ const { shape } = generateSettings
 const flag = <T extends z.ZodType>(setting: z.ZodDefault<T>) =>
   setting.unwrap().optional().describe(`${setting.description} (default ${setting.def.defaultValue})`)
 
+const fields = Object.entries<RequestField>(requestFields)
+/** A flag for each condition that a model may take. */
+const conditionFlags = Object.fromEntries(
+  fields.map(([name, { describe, placeholder }]) => [
+    name,
+    z.string().optional().meta({ placeholder }).describe(describe),
+  ]),
+) as Record<keyof typeof requestFields, z.ZodOptional<z.ZodString>>
+
 export const generateCommand = {
   name: 'generate',
-  summary: 'Make pictures of a sentence',
+  summary: 'Make pictures of a sentence, a class, a layout, a picture and more',
   details:
     'Writes PNG files that carry their settings, and shows them in terminals that can show pictures. Without --model ' +
     'the bundled one paints emoji of 128x128 pixels.',
@@ -32,6 +42,7 @@ export const generateCommand = {
       .optional()
       .meta({ short: 'm', placeholder: 'FILE' })
       .describe('a checkpoint (default the bundled one)'),
+    ...conditionFlags,
     count: shape.count.meta({ short: 'n' }).describe('how many pictures (default 1)'),
     seed: shape.seed,
     steps: flag(shape.steps),
@@ -59,6 +70,14 @@ export const generateCommand = {
       line: 'latentkit generate "a cat" --count 4 --seed 7 -o cat.png',
       what: 'cat-1.png to cat-4.png, the same every time',
     },
+    {
+      line: 'latentkit generate --model shoes.safetensors --class boots',
+      what: 'of a model of classes; a wrong name lists them',
+    },
+    {
+      line: 'latentkit generate --model fill.safetensors --image room.png --mask sofa.png',
+      what: 'paint anew where the mask is white',
+    },
     { line: 'latentkit generate --like cat-2.png --steps 50', what: 'a picture again, with more steps' },
   ],
 } satisfies Command
@@ -85,7 +104,13 @@ export async function generate(flags: Flags, io: Io): Promise<Written[]> {
   const begun = io.clock()
   const place = await placeOf(out, flags.count ?? 1)
   const written: Written[] = []
-  const generation = model.generate(wanted, { ...known, ...given, signal: io.signal })
+  const conditions = await conditionsOf(given)
+  const generation = model.generate(wanted, {
+    ...known,
+    ...(given as GenerateSettings),
+    ...conditions,
+    signal: io.signal,
+  })
   for await (const event of generation) {
     if (event.type === 'start') {
       if (event.tokensLeftOut > 0)
@@ -106,6 +131,13 @@ export async function generate(flags: Flags, io: Io): Promise<Written[]> {
   const { steps, sampler, seed } = written[0]!.settings
   io.err(`${steps} steps of ${sampler}, seed ${seed}${written.length > 1 ? ' and on' : ''}, ${seconds} s\n`)
   return written
+}
+
+/** The conditions that flags name, read. */
+async function conditionsOf(flags: Readonly<Record<string, unknown>>): Promise<GenerateSettings> {
+  const read: Record<string, unknown> = {}
+  for (const [name, field] of fields) if (typeof flags[name] === 'string') read[name] = await field.read(flags[name])
+  return read
 }
 
 /** One line that is written over, on a terminal. */

@@ -1,7 +1,8 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { processor, readText } from '#platform'
-import { firstStageFactor } from '../autoencoder/config.js'
+import { type FirstStageConfig, firstStageFactor, identityConfig } from '../autoencoder/config.js'
+import { assumedConditions } from '../conditioning/index.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { keepTuning, openDevice, type TunedUse } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError, validate } from '../schema/index.js'
@@ -88,15 +89,21 @@ async function programOf({ stage, recipe: path }: Flags): Promise<Program> {
     return autoencoderProgram(recipe, recipe.training.batch, recipe.crop ?? recipe.data.size, 'train')
   }
   const recipe = parseConfig(text, diffusionRecipe, path)
-  const checkpoint = await checkpointAt(resolve(dirname(path), recipe.first_stage))
-  try {
-    const { first_stage_config } = validate(modelConfig, checkpoint.info.config, `${checkpoint.name}: config`)
-    const side = recipe.data.size / firstStageFactor(first_stage_config)
-    const shapes = { batch: recipe.training.batch, latents: [first_stage_config.embed_dim, side, side] } as const
-    return diffusionProgram(diffusionModel(recipe, first_stage_config, recipe.vocabulary), shapes, recipe.loss)
-  } finally {
-    await checkpoint.close()
-  }
+  const { first_stage: at } = recipe
+  const stage_config = at === undefined ? identityConfig.parse({ f: 1 }) : await stageOf(resolve(dirname(path), at))
+  const side = recipe.data.size / firstStageFactor(stage_config)
+  const shapes = { batch: recipe.training.batch, latents: [stage_config.embed_dim, side, side] } as const
+  return diffusionProgram(
+    diffusionModel(recipe, stage_config, assumedConditions(recipe.conditioning)),
+    shapes,
+    recipe.loss,
+  )
+}
+
+async function stageOf(path: string): Promise<FirstStageConfig> {
+  const checkpoint = await checkpointAt(path)
+  await checkpoint.close()
+  return validate(modelConfig, checkpoint.info.config, `${checkpoint.name}: config`).first_stage_config
 }
 
 function smallUnet(): Program {

@@ -14,6 +14,7 @@ export { type PlanOptions, type SchedulePlan, schedulePlan } from './diffusers/p
 export { type CompvisStart, compvisStart, type DiffusersStart, diffusersStart } from './image-to-image.js'
 export { sampleDeviation, scaleByStd } from './latent-scale.js'
 export { linspace } from './linspace.js'
+export { type ModelNoise, type ModelPrediction, type ModelSchedule, modelSchedule } from './model-schedule.js'
 export { addNoise, combine, type Level, target, toEpsilon, toV, toX0, vpLevel } from './parameterization.js'
 export { type SamplingPlanOptions, type SamplingSchedule, samplingPlan } from './sampling-plan.js'
 export {

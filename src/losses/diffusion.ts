@@ -1,4 +1,4 @@
-import type { Parameterization } from '../diffusion/snr.js'
+import type { ModelPrediction } from '../diffusion/model-schedule.js'
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { gather } from '../tensor/gather.js'
 import type { Scope } from '../tensor/program.js'
@@ -21,10 +21,14 @@ export interface Diffused {
 export const addNoise = ({ x0, noise, alpha, sigma }: Diffused): Tensor =>
   add(mul(perSample(alpha), x0), mul(perSample(sigma), noise))
 
-/** What the network should say of noisy latents; v is alpha noise - sigma x0. Source: ddpm.py, p_losses and get_v. */
-export function predictionTarget(parameterization: Parameterization, { x0, noise, alpha, sigma }: Diffused): Tensor {
+/**
+ * What the network should say of noisy latents; v is alpha noise - sigma x0. Sources: ddpm.py, p_losses and get_v; Liu et
+ * al. 2022, "Flow Straight and Fast", eq. 1.
+ */
+export function predictionTarget(parameterization: ModelPrediction, { x0, noise, alpha, sigma }: Diffused): Tensor {
   if (parameterization === 'epsilon') return noise
   if (parameterization === 'x0') return x0
+  if (parameterization === 'flow') return sub(noise, x0)
   return sub(mul(perSample(alpha), noise), mul(perSample(sigma), x0))
 }
 

@@ -1,18 +1,18 @@
-import { cumulativeAlphas, makeBetas } from '../diffusion/index.js'
+import { type ConditionsReader, readersOf } from '../conditioning/index.js'
+import { modelSchedule } from '../diffusion/index.js'
 import { FileError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
-import { bpeTokenizer, type Tokenizer, type Vocabulary, vocabularySchema } from '../text/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { expectTensors } from '../weights/expect-tensors.js'
 import { type ModelConfig, modelConfig } from './model-config.js'
-import { decodingProgram, denoisingProgram, textProgram } from './programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram } from './programs.js'
 import { trainedSize } from './settings.js'
 
 /** A checkpoint that was found to hold a whole model. */
 export interface CheckpointModel {
   readonly checkpoint: Checkpoint
   readonly config: ModelConfig
-  readonly tokenizer: Tokenizer | undefined
+  readonly conditions: ConditionsReader
   readonly alphasCumprod: Float64Array
 }
 
@@ -24,7 +24,7 @@ export interface CheckpointModel {
 export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
   const { name, info, weights } = checkpoint
   const config = validate(modelConfig, info.config, `${name}: config`)
-  const { unet_config, cond_stage_config: text, diffusion } = config
+  const { unet_config, conditioning, diffusion } = config
   if (unet_config === undefined || diffusion === undefined) {
     throw new FileError(
       name,
@@ -32,39 +32,16 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
     )
   }
   checkDepth(name, config, weights.size)
-  const tokenizer = text && bpeTokenizer(vocabularyOf(checkpoint))
-  if (tokenizer && tokenizer.size !== text.vocab_size) {
-    throw new FileError(name, `has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${text.vocab_size}`)
-  }
+  const conditions = readersOf(name, conditioning, info)
   const size = { width: trainedSize(config), height: trainedSize(config) }
-  const programs = [
-    denoisingProgram(config, size),
-    decodingProgram(config, size),
-    ...(text ? [textProgram(config)] : []),
-  ]
-  const parameters = programs.flatMap(program => program.parameters.map(p => [p.name, p.shape] as const))
+  const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
+  const parameters = programs.flat().flatMap(program => program.parameters.map(p => [p.name, p.shape] as const))
   expectTensors({ name, tensors: weights }, new Map(parameters), { what: 'the model' })
-  return { checkpoint, config, tokenizer, alphasCumprod: cumulativeAlphas(makeBetas(diffusion)) }
-}
-
-/** The vocabulary of a checkpoint's tokenizer; a FileError where it has none. */
-export function vocabularyOf({ info, name }: Checkpoint): Vocabulary {
-  if (info.vocabulary === undefined) throw new FileError(name, 'holds no vocabulary: it was trained without captions')
-  let vocabulary: unknown
-  try {
-    vocabulary = JSON.parse(info.vocabulary)
-  } catch (cause) {
-    throw new FileError(name, 'is a damaged checkpoint: its vocabulary is no JSON', { cause })
-  }
-  return validate(vocabularySchema, vocabulary, `${name}: vocabulary`)
+  return { checkpoint, config, conditions, alphasCumprod: modelSchedule(diffusion).alphasCumprod }
 }
 
 /** Every layer has a tensor at least: a config of more layers than that would only cost time before it is refused. */
-function checkDepth(
-  name: string,
-  { first_stage_config, unet_config, cond_stage_config }: ModelConfig,
-  tensors: number,
-) {
+function checkDepth(name: string, { first_stage_config, unet_config, conditioning }: ModelConfig, tensors: number) {
   const most = (...counts: (number | readonly number[] | undefined)[]) => Math.max(...counts.flatMap(n => n ?? 0))
   const ddconfig = 'ddconfig' in first_stage_config ? first_stage_config.ddconfig : undefined
   const deepest = most(
@@ -73,7 +50,8 @@ function checkDepth(
     unet_config?.channel_mult.length,
     unet_config?.num_res_blocks,
     unet_config?.transformer_depth,
-    cond_stage_config?.n_layer,
+    conditioning?.text?.n_layer,
+    conditioning?.layout?.n_layer,
   )
   if (deepest > tensors)
     throw new FileError(name, `describes a model of ${deepest} layers in a row, but holds only ${tensors} tensors`)

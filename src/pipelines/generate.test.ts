@@ -215,8 +215,8 @@ test('files that hold no such model are refused with what was found and wanted',
   await refused(rewritten({ unet_config: { ...unet, num_res_blocks: 1e9 } }), /1000000000 layers in a row.*tensors/)
   await refused(rewritten({ unet_config: undefined }), /first stage alone/)
   await refused(rewritten({ unet_config: { ...unet, colour: 1 } }), /colour: unknown key/, SchemaError as never)
-  const text = config.cond_stage_config!
-  await refused(rewritten({ cond_stage_config: { ...text, vocab_size: 300 } }), /vocabulary of 26\d tokens .* 300/)
+  const text = config.conditioning!.text!
+  await refused(rewritten({ conditioning: { text: { ...text, vocab_size: 300 } } }), /vocabulary of 26\d tokens .* 300/)
 })
 
 test('weights that give no numbers make an error, never a picture', async () => {

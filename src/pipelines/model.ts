@@ -1,18 +1,20 @@
 import { baseName } from '#platform'
+import { type Asked, inputsOf, stack } from '../conditioning/index.js'
 import { samplingPlan } from '../diffusion/index.js'
 import { guide } from '../guidance/classifier-free.js'
 import { type Image, type Parameters, pixelsToImage } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { torchGenerator } from '../random/index.js'
-import { type Device, type Executable, hostIntegers, hostTensor } from '../runtime/index.js'
-import { type Network, sample } from '../samplers/index.js'
+import { type Device, type Executable, type HostTensors, hostTensor } from '../runtime/index.js'
+import { type Network, sample, samplingNetwork } from '../samplers/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { CheckpointModel } from './checkpoint-model.js'
 import { type GeneratedImage, generatedImage } from './generated-image.js'
 import type { ModelConfig } from './model-config.js'
 import { parametersOf } from './parameters.js'
-import { decodingProgram, denoisingProgram, latentShape, type Size, textProgram } from './programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram, latentShape, placeOf } from './programs.js'
 import { Recent } from './recent.js'
+import { withNeighbours } from './retrieval.js'
 import { type GenerateSettings, type Plan, planGeneration, trainedSize } from './settings.js'
 
 /** What a generation tells while it works. */
@@ -53,12 +55,16 @@ export interface Generation extends AsyncGenerator<GenerateEvent, void> {
   image(): Promise<GeneratedImage>
 }
 
+/** Sets the chance of conditions, such as which picture is retrieved, apart from that of the picture's noise. */
+const conditionSeed = 0x9e3779b9
+
 interface SizedNetworks {
+  readonly embed: Executable | undefined
   readonly denoise: Executable
   readonly decode: Executable
 }
 
-/** A text-to-image model on a device: what `load` gives. Dispose of it when done. */
+/** A model that makes pictures, on a device: what `load` gives. Dispose of it when done. */
 export class Model implements AsyncDisposable {
   /** The file's name without its ending. */
   readonly name: string
@@ -66,11 +72,11 @@ export class Model implements AsyncDisposable {
   readonly config: ModelConfig
   readonly #model: CheckpointModel
   readonly #device: Device
-  readonly #sized = new Recent<SizedNetworks>(async ({ denoise, decode }) => {
+  readonly #sized = new Recent<SizedNetworks>(async ({ embed, denoise, decode }) => {
+    await embed?.dispose()
     await denoise.dispose()
     await decode.dispose()
   })
-  #text: Promise<Executable> | undefined
 
   /** Takes over the checkpoint and the device. */
   constructor(model: CheckpointModel, device: Device) {
@@ -92,7 +98,8 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * Makes pictures of a prompt ('' where the model takes no text); nothing happens before the result is iterated over.
+   * Makes pictures of a prompt ('' where the model takes no text) and of whatever else it is conditioned on, which the
+   * options name: `class`, `boxes`, `map`, `image`, `mask`, `neighbours`. Nothing happens before the result is iterated over.
    * A picture depends on its own seed alone, not on the others of its batch, to rounding.
    *
    * @throws SchemaError for settings that are unknown or out of range, LatentkitError for those the model cannot follow.
@@ -102,7 +109,7 @@ export class Model implements AsyncDisposable {
    */
   generate(prompt = '', options: GenerateOptions = {}): Generation {
     const { signal, ...settings } = options
-    const events = this.#generate(planGeneration(this.config, prompt, settings), signal)
+    const events = this.#generate(planGeneration(this.#model, prompt, settings), signal)
     async function image(): Promise<GeneratedImage> {
       for await (const event of events) if (event.type === 'image') return event.image
       throw new LatentkitError('The generation has no picture left: it was iterated over before')
@@ -112,32 +119,41 @@ export class Model implements AsyncDisposable {
 
   async *#generate(plan: Plan, signal: AbortSignal | undefined): AsyncGenerator<GenerateEvent, void> {
     const { steps, schedule, sampler, seeds, batch, eta, previewEvery } = plan
-    const { alphasCumprod, config } = this.#model
-    const { parameterization } = config.diffusion!
+    const { alphasCumprod, config, conditions, checkpoint } = this.#model
+    const { parameterization, timesteps } = config.diffusion!
     const path = samplingPlan(alphasCumprod, { steps, schedule })
     const batches = chunks(seeds, batch)
     const total = batches.length * path.length
     signal?.throwIfAborted()
-    const texts = this.#encode(plan, signal)
-    // If the networks fail as well, theirs is the error to tell.
-    texts.catch(() => {})
+    const request = await withNeighbours(plan.request, config.conditioning, {
+      device: this.#device,
+      checkpoint,
+      signal,
+    })
+    const place = placeOf(config, plan)
+    const ask = (seed: number) => conditions.ofRequest(request, place, torchGenerator((seed ^ conditionSeed) >>> 0))
+    const { leftOut = 0 } = ask(seeds[0]!)
     await using networks = await this.#networks(plan)
-    const { contexts, tokensLeftOut } = await texts
-    yield { type: 'start', total, seeds, tokensLeftOut }
+    yield { type: 'start', total, seeds, tokensLeftOut: leftOut }
     const shape = latentShape(config, plan)
     const length = shape[0] * shape[1] * shape[2]
 
     for (const [i, group] of batches.entries()) {
       const generators = group.map(torchGenerator)
       const noise = () => joined(generators.map(generator => generator.randn(length)))
-      const network = guided(networks.value.denoise, { shape, contexts, guidance: plan.guidance, signal })
+      const asked = group.map(ask)
+      const conditioned = await this.#embed(networks.value.embed, plan, asked, signal)
+      const raw = guided(networks.value.denoise, { shape, conditioned, guidance: plan.guidance, signal })
       const decode = async (x: Float32Array): Promise<Image[]> => {
         const { images } = await networks.value.decode({ z: hostTensor(x, [group.length, ...shape]) }, { signal })
-        return group.map((_, index) => pixelsToImage(images!.data as Float32Array, plan.width, plan.height, { index }))
+        return group.map((_, index) => {
+          const picture = pixelsToImage(images!.data as Float32Array, plan.width, plan.height, { index })
+          return asked[index]!.finish?.(picture) ?? picture
+        })
       }
       let x = noise()
       let step = i * path.length
-      const model = { network, parameterization, alphasCumprod }
+      const model = { ...samplingNetwork(raw, parameterization, timesteps), alphasCumprod }
       for await (const { x: next, x0 } of sample(sampler, model, x, path, { noise, eta })) {
         signal?.throwIfAborted()
         x = next
@@ -154,27 +170,31 @@ export class Model implements AsyncDisposable {
     }
   }
 
-  /** Contexts of the prompt and of the negative prompt, one after the other. */
-  async #encode({ prompt, negativePrompt }: Plan, signal: AbortSignal | undefined) {
-    const { tokenizer, config } = this.#model
-    if (tokenizer === undefined) return { contexts: undefined, tokensLeftOut: 0 }
-    const length = config.cond_stage_config!.max_seq_len
-    const [positive, negative] = [tokenizer.encode(prompt, length), tokenizer.encode(negativePrompt, length)]
-    const run = await (this.#text ??= this.#compile(textProgram(config)))
-    const tokens = hostIntegers([...positive.ids, ...negative.ids], [2, length])
-    const { context } = await run({ tokens }, { signal })
-    const numbers = context!.data as Float32Array
-    const half = numbers.length / 2
-    return { contexts: [numbers.subarray(0, half), numbers.subarray(half)], tokensLeftOut: positive.truncated }
+  /** What the conditions of some pictures become and, with guidance, after them what their absence becomes. */
+  async #embed(
+    embed: Executable | undefined,
+    plan: Plan,
+    asked: readonly Asked[],
+    signal: AbortSignal | undefined,
+  ): Promise<HostTensors> {
+    if (embed === undefined) return {}
+    const negative = plan.guidance === 1 ? [] : asked.map(({ negative, positive }) => negative ?? positive)
+    const samples = [...asked.map(({ positive }) => positive), ...negative]
+    return embed(stack(inputsOf(this.config.conditioning, placeOf(this.config, plan)), samples), { signal })
   }
 
-  #networks(size: Size) {
+  #networks(size: Pick<Plan, 'width' | 'height'>) {
     const { config } = this.#model
-    return this.#sized.lease(`${size.width}x${size.height}`, async () => {
-      // Both are handed to the device at once: it loads one while the other is being prepared here.
-      const programs = [denoisingProgram(config, size), decodingProgram(config, size)]
-      const [denoise, decode] = await Promise.all(programs.map(program => this.#compile(program)))
-      return { denoise: denoise!, decode: decode! }
+    const { width, height } = size
+    return this.#sized.lease(`${width}x${height}`, async () => {
+      const conditions = conditionProgram(config, size)
+      // All are handed to the device at once: it loads one while the other is being prepared here.
+      const [embed, denoise, decode] = await Promise.all([
+        conditions && this.#compile(conditions),
+        this.#compile(denoisingProgram(config, size)),
+        this.#compile(decodingProgram(config, size)),
+      ])
+      return { embed, denoise, decode }
     })
   }
 
@@ -195,16 +215,16 @@ export class Model implements AsyncDisposable {
 
 interface GuidedOptions {
   readonly shape: readonly [number, number, number]
-  readonly contexts: readonly Float32Array[] | undefined
+  /** Of all pictures and, with guidance, after them of all without conditions. */
+  readonly conditioned: HostTensors
   readonly guidance: number
   readonly signal: AbortSignal | undefined
 }
 
-/** The network with its guidance: pictures with the prompt and, where both are needed, without it, in one batch. */
-function guided(denoise: Executable, { shape, contexts, guidance, signal }: GuidedOptions): Network {
+/** The network with its guidance: pictures with their conditions and, where both are needed, without them, in one batch. */
+function guided(denoise: Executable, { shape, conditioned, guidance, signal }: GuidedOptions): Network {
   const [channels, height, width] = shape
-  const both = contexts !== undefined && guidance !== 1
-  const context = contexts && denoise.program.inputs.context!.shape.slice(1)
+  const both = guidance !== 1
   return async (x, t) => {
     const count = x.length / (channels * height * width)
     const asked = both ? 2 * count : count
@@ -212,12 +232,7 @@ function guided(denoise: Executable, { shape, contexts, guidance, signal }: Guid
       {
         x: hostTensor(both ? joined([x, x]) : x, [asked, ...shape]),
         t: hostTensor(new Float32Array(asked).fill(t)),
-        ...(contexts && {
-          context: hostTensor(joined(Array.from({ length: asked }, (_, i) => contexts[i < count ? 0 : 1]!)), [
-            asked,
-            ...context!,
-          ]),
-        }),
+        ...conditioned,
       },
       { signal },
     )

@@ -1,10 +1,11 @@
 import { decodeFirstStage as decode, encodeFirstStage as encode } from '../autoencoder/first-stage.js'
 import type { Posterior } from '../autoencoder/posterior.js'
+import { type Conditioned, embedConditions, type Place } from '../conditioning/index.js'
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
 import type { Scope } from '../tensor/program.js'
+import { concat } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { textEncoder } from '../text/encoder.js'
 import { unet } from '../unet/unet.js'
 import { channelValues, type ModelConfig } from './model-config.js'
 
@@ -33,18 +34,20 @@ const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Ten
   return constant(channelValues(config[name], channels), [1, channels, 1, 1])
 }
 
-/** Context tokens [batch, length, n_embed] of token ids i64 [batch, length]. */
-export function encodeText(at: Scope, config: ModelConfig, tokens: Tensor): Tensor {
-  if (config.cond_stage_config === undefined) throw new TypeError('encodeText: the model has no text encoder')
-  return textEncoder(at('cond_stage_model'), config.cond_stage_config, tokens)
-}
+/** What the conditions of a model become in its network, from their inputs. */
+export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Tensor>, place: Place): Conditioned =>
+  embedConditions(at('cond_stage_model'), config.conditioning, inputs, {
+    place,
+    encode: images => toModelScale(config, encodeImages(at, config, images).mean),
+  })
 
 /** What the diffusion model predicts of noisy latents [batch, embed_dim, h, w] at times [batch]. */
 export function predict(
   at: Scope,
   config: ModelConfig,
-  inputs: { x: Tensor; t: Tensor; context?: Tensor | undefined },
+  { x, t, context, concat: beside, y }: { x: Tensor; t: Tensor } & Conditioned,
 ): Tensor {
   if (config.unet_config === undefined) throw new TypeError('predict: the model is a first stage alone, without a UNet')
-  return unet(at('model.diffusion_model'), config.unet_config, inputs)
+  const input = beside ? concat([x, beside], { axis: 1 }) : x
+  return unet(at('model.diffusion_model'), config.unet_config, { x: input, t, context, y })
 }

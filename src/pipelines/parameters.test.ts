@@ -21,7 +21,7 @@ test('settings survive the way into a picture and back', () => {
   })
   fc.assert(
     fc.property(settings, given => {
-      const plan = planGeneration(tinyConfig(), 'red heart', given as never)
+      const plan = planGeneration({ config: tinyConfig(), conditions: { guides: true } }, 'red heart', given as never)
       const { negativePrompt, ...rest } = given
       const expected = negativePrompt === '' ? { ...rest } : { ...given }
       const text = formatParameters(parametersOf(plan, plan.seeds[0]!, 'tiny'))

@@ -1,3 +1,4 @@
+import { type Request, type RequestField, requestFields } from '../conditioning/index.js'
 import type { Parameters } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
@@ -6,7 +7,8 @@ import { type GenerateSettings, generateSettings, type Plan } from './settings.j
 
 /** A plan's settings for one of its pictures, in A1111's words. */
 export function parametersOf(plan: Plan, seed: number, model: string): Parameters {
-  const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, eta } = plan
+  const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, eta, request } = plan
+  const extra = { ...(eta !== undefined && { Eta: String(eta) }), ...shownConditions(request) }
   return {
     prompt,
     negativePrompt,
@@ -18,10 +20,29 @@ export function parametersOf(plan: Plan, seed: number, model: string): Parameter
     width,
     height,
     model,
-    ...(eta !== undefined && { extra: { Eta: String(eta) } }),
+    ...(Object.keys(extra).length > 0 && { extra }),
     version: `latentkit ${version}`,
   }
 }
+
+/** Conditions that fit into a line, as settings of a picture: `Class: cat`. */
+const shownConditions = (request: Request): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries<RequestField>(requestFields).flatMap(([name, { show }]) =>
+      show && request[name] !== undefined ? [[titled(name), show(request[name])]] : [],
+    ),
+  )
+
+/** The conditions that a picture's settings tell. */
+const conditionsIn = (extra: Readonly<Record<string, string>> = {}): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries<RequestField>(requestFields).flatMap(([name, { parse }]) => {
+      const text = extra[titled(name)]
+      return parse && text !== undefined ? [[name, parse(text)]] : []
+    }),
+  )
+
+const titled = (name: string) => name[0]!.toUpperCase() + name.slice(1)
 
 /**
  * The settings with which a picture is made again; what its parameters do not say is left out.
@@ -41,6 +62,7 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
     sampler: parameters.sampler === undefined ? undefined : samplerOf(parameters.sampler),
     schedule: parameters.scheduleType === undefined ? undefined : schedule,
     eta: extra?.Eta === undefined ? undefined : Number(extra.Eta),
+    ...conditionsIn(extra),
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

@@ -1,4 +1,12 @@
 import { z } from 'zod'
+import {
+  type ConditionsReader,
+  checkRequest,
+  type Request,
+  requestFields,
+  requestShape,
+  sizeOfRequest,
+} from '../conditioning/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { type SamplerName, samplers } from '../samplers/index.js'
 import { validate } from '../schema/index.js'
@@ -24,7 +32,7 @@ export const generateSettings = z
       .min(0)
       .max(1000)
       .default(3)
-      .describe('how far the prompt leads the network; 1 is its plain answer'),
+      .describe('how far prompt, class and the like lead the network; 1 is its plain answer'),
     sampler: z
       .enum(Object.keys(samplers) as [SamplerName, ...SamplerName[]])
       .default('ddim')
@@ -37,6 +45,7 @@ export const generateSettings = z
     width: count.optional().describe('in pixels; by default as in training'),
     height: count.optional().describe('in pixels; by default as in training'),
     previewEvery: count.optional().describe('steps between two previews'),
+    ...requestShape,
   })
   .superRefine(({ seed, count, seeds }, { addIssue }) => {
     if (seeds && (seed !== undefined || count !== undefined))
@@ -47,8 +56,14 @@ export const generateSettings = z
 export type GenerateSettings = z.input<typeof generateSettings>
 
 /** Everything decided: what a generation will do. */
-export interface Plan extends Omit<z.output<typeof generateSettings>, 'seed' | 'count' | 'seeds' | 'width' | 'height'> {
+export interface Plan
+  extends Omit<
+    z.output<typeof generateSettings>,
+    'seed' | 'count' | 'seeds' | 'width' | 'height' | keyof typeof requestShape
+  > {
   readonly prompt: string
+  /** What the conditions of the model are made from. */
+  readonly request: Request
   readonly seeds: readonly number[]
   readonly width: number
   readonly height: number
@@ -59,22 +74,29 @@ export interface Plan extends Omit<z.output<typeof generateSettings>, 'seed' | '
  *
  * @throws SchemaError for settings that are unknown or out of range, LatentkitError for those that the model cannot follow.
  */
-export function planGeneration(config: ModelConfig, prompt: string, given: GenerateSettings): Plan {
-  const { seed, count = 1, seeds, ...settings } = validate(generateSettings, given, 'generate')
-  const text = config.cond_stage_config !== undefined
-  if (!text && (prompt !== '' || settings.negativePrompt !== ''))
-    throw new LatentkitError(
-      'generate: this model was trained without captions and takes no text; leave the prompt out',
-    )
+export function planGeneration(
+  { config, conditions }: { config: ModelConfig; conditions: Pick<ConditionsReader, 'guides'> },
+  prompt: string,
+  given: GenerateSettings,
+): Plan {
+  const { seed, count = 1, seeds, ...all } = validate(generateSettings, given, 'generate')
+  const fields = Object.keys(requestFields)
+  const pick = (wanted: boolean) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => fields.includes(name) === wanted))
+  const settings = pick(false) as Omit<typeof all, keyof typeof requestShape>
+  const request: Request = { ...pick(true), prompt, negativePrompt: settings.negativePrompt }
+  checkRequest(config.conditioning, request)
   const first = seed ?? Math.floor(Math.random() * 2 ** 32)
-  const size = trainedSize(config)
+  const trained = trainedSize(config)
+  const size = sizeOfRequest(config.conditioning, request) ?? { width: trained, height: trained }
   return {
     ...settings,
     prompt,
-    guidance: text ? settings.guidance : 1,
+    request,
+    guidance: conditions.guides ? settings.guidance : 1,
     seeds: seeds ?? Array.from({ length: count }, (_, i) => (first + i) % 2 ** 32),
-    width: sideOf(config, 'width', settings.width ?? size),
-    height: sideOf(config, 'height', settings.height ?? size),
+    width: sideOf(config, 'width', settings.width ?? size.width),
+    height: sideOf(config, 'height', settings.height ?? size.height),
   }
 }
 

@@ -1,5 +1,5 @@
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
-import { decodingProgram, denoisingProgram, textProgram } from '../pipelines/programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram } from '../pipelines/programs.js'
 import { trainedSize } from '../pipelines/settings.js'
 import { version } from '../platform/version.js'
 import { learnBpe, vocabularySize } from '../text/index.js'
@@ -40,13 +40,15 @@ export function tinyConfig({ text = true } = {}): ModelConfig {
       ...(text && { use_spatial_transformer: true, context_dim: 16 }),
     },
     ...(text && {
-      cond_stage_config: {
-        n_embed: 16,
-        n_layer: 1,
-        vocab_size: vocabularySize(vocabulary),
-        max_seq_len: 8,
-        heads: 2,
-        dim_head: 8,
+      conditioning: {
+        text: {
+          n_embed: 16,
+          n_layer: 1,
+          vocab_size: vocabularySize(vocabulary),
+          max_seq_len: 8,
+          heads: 2,
+          dim_head: 8,
+        },
       },
     }),
     diffusion: { parameterization: 'v', beta_schedule: 'cosine' },
@@ -56,17 +58,15 @@ export function tinyConfig({ text = true } = {}): ModelConfig {
 /** A checkpoint of a model that was never trained, always with the same numbers. */
 export function tinyCheckpoint(config = tinyConfig()): Uint8Array {
   const size = { width: trainedSize(config), height: trainedSize(config) }
-  const text = config.cond_stage_config !== undefined
-  const programs = [
-    denoisingProgram(config, size),
-    decodingProgram(config, size),
-    ...(text ? [textProgram(config)] : []),
-  ]
-  const weights = programs.flatMap(program =>
-    Object.entries(drawnParameters(program)).map(
-      ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
-    ),
-  )
+  const text = config.conditioning?.text !== undefined
+  const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
+  const weights = programs
+    .flat()
+    .flatMap(program =>
+      Object.entries(drawnParameters(program)).map(
+        ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
+      ),
+    )
   const info = { library: version, config, ...(text && { vocabulary: JSON.stringify(vocabulary) }) }
   return encodeCheckpoint({ info, weights: new Map(weights) })
 }

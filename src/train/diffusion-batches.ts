@@ -1,9 +1,10 @@
-import { captionOf, type Dataset, type Draw, type Draws } from '../data/index.js'
-import { cumulativeAlphas, makeBetas, minSnrWeight } from '../diffusion/index.js'
+import type { Draw, Draws } from '../data/index.js'
+import { ddpmBuffers, minSnrWeight, modelSchedule } from '../diffusion/index.js'
 import type { ModelConfig } from '../pipelines/model-config.js'
 import { channelValues } from '../pipelines/model-config.js'
 import { type HostTensors, hostIntegers, hostTensor } from '../runtime/index.js'
-import type { Tokenizer } from '../text/tokenizer.js'
+import type { ConditionBatches } from './condition-batches.js'
+import type { DiffusionLossSettings } from './diffusion-recipe.js'
 import type { Batch } from './fit.js'
 import type { Latents } from './latents.js'
 import { type Place, shareOf, shareOfDraws } from './share.js'
@@ -12,10 +13,9 @@ import { streamOf } from './streams.js'
 /** What the inputs of a diffusion program are made from. */
 export interface DiffusionSource {
   readonly config: ModelConfig
-  readonly dataset: Dataset
   readonly latents: Latents
-  readonly tokenizer: Tokenizer | undefined
-  readonly minSnrGamma: number | undefined
+  readonly conditions: ConditionBatches
+  readonly loss: DiffusionLossSettings
 }
 
 /** Chance of one batch: noise of the latents' size, times, and unit normals by which latents are drawn. */
@@ -26,20 +26,24 @@ export interface DiffusionChance {
   readonly posterior?: Float32Array
 }
 
-/** Makes the inputs of a diffusion program, [batch, ...] each, from pictures, captions and chance. */
+/** Makes the inputs of a diffusion program, [batch, ...] each, from latents and chance; those of conditions come beside. */
 export function diffusionInputs(
-  source: DiffusionSource,
-): (draws: readonly Draw[], captions: readonly string[], chance: DiffusionChance) => HostTensors {
-  const { config, latents, tokenizer, minSnrGamma } = source
-  const { parameterization, ...schedule } = config.diffusion!
-  const bars = cumulativeAlphas(makeBetas(schedule))
+  source: Pick<DiffusionSource, 'config' | 'latents' | 'loss'>,
+): (draws: readonly Draw[], chance: DiffusionChance) => HostTensors {
+  const { config, latents, loss } = source
+  const diffusion = config.diffusion!
+  const { parameterization } = diffusion
+  const { alphas, sigmas, alphasCumprod } = modelSchedule(diffusion)
+  // The recipe's schema lets flows have neither of the weights.
+  const prediction = parameterization === 'flow' ? 'v' : parameterization
+  const bound = loss.elbo_weight > 0 ? ddpmBuffers(diffusion, { parameterization: prediction }).lvlbWeights : undefined
+  const gamma = loss.min_snr_gamma
   const [channels, height, width] = latents.shape
   const length = channels * height * width
   const scales = channelValues(config.scale_factor, channels)
   const shifts = channelValues(config.shift_factor, channels)
-  const contextLength = config.cond_stage_config?.max_seq_len ?? 0
 
-  return (draws, captions, { noise, times, posterior }) => {
+  return (draws, { noise, times, posterior }) => {
     const batch = draws.length
     const x0 = new Float32Array(batch * length)
     for (const [i, draw] of draws.entries()) {
@@ -50,17 +54,15 @@ export function diffusionInputs(
         x0[i * length + j] = (latents.means[from + j]! + spread - shifts[c]!) * scales[c]!
       }
     }
-    const perSample = (of: (bar: number) => number) => hostTensor(Float32Array.from(times, t => of(bars[t]!)))
-    const weight = (bar: number) => (minSnrGamma ? minSnrWeight(bar, minSnrGamma, parameterization) : 1)
-    const ids = tokenizer && captions.flatMap(caption => [...tokenizer.encode(caption, contextLength).ids])
+    const perSample = (of: (t: number) => number) => hostTensor(Float32Array.from(times, of))
     return {
       x0: hostTensor(x0, [batch, ...latents.shape]),
       noise: hostTensor(noise, [batch, ...latents.shape]),
       t: hostIntegers(times),
-      alpha: perSample(Math.sqrt),
-      sigma: perSample(bar => Math.sqrt(1 - bar)),
-      weights: perSample(weight),
-      ...(ids && { tokens: hostIntegers(ids, [batch, contextLength]) }),
+      alpha: perSample(t => alphas[t]!),
+      sigma: perSample(t => sigmas[t]!),
+      weights: perSample(t => (gamma ? minSnrWeight(alphasCumprod[t]!, gamma, prediction) : 1)),
+      ...(bound && { bound: perSample(t => bound[t]!) }),
     }
   }
 }
@@ -70,15 +72,16 @@ export interface BatchOptions {
   readonly first: number
   readonly batch: number
   readonly seed: number
-  readonly captionDropout: number
+  /** Share of the samples that go without their conditions. */
+  readonly dropout: number
   readonly place: Place
 }
 
-/** Training batches without end: one caption of each picture, or none by chance. */
+/** Training batches without end, each picture with its conditions or, by chance, without. */
 export async function* diffusionBatches(
   source: DiffusionSource,
   draws: Draws,
-  { first, batch, seed, captionDropout, place }: BatchOptions,
+  { first, batch, seed, dropout, place }: BatchOptions,
 ): AsyncGenerator<Batch> {
   const mine = shareOfDraws(draws, place)
   const inputsOf = diffusionInputs(source)
@@ -86,13 +89,28 @@ export async function* diffusionBatches(
   const length = source.latents.shape.reduce((a, b) => a * b)
   for (let index = first; ; index++) {
     const drawn = mine.next(batch)
-    const dropped = shareOf(place, batch, count => streamOf(seed, 'caption', index).rand(count))
-    const captions = drawn.map((draw, i) => (dropped[i]! < captionDropout ? '' : captionOf(source.dataset, draw)))
+    const lots = shareOf(place, batch, count => streamOf(seed, 'caption', index).rand(count))
+    const noise = shareOf(place, batch * length, count => streamOf(seed, 'noise', index).randn(count))
     const chance = {
-      noise: shareOf(place, batch * length, count => streamOf(seed, 'noise', index).randn(count)),
+      noise: offset(noise, source, () =>
+        shareOf(place, batch * source.latents.shape[0], count => streamOf(seed, 'offset', index).randn(count)),
+      ),
       times: shareOf(place, batch, count => streamOf(seed, 'time', index).randint(0, timesteps, count)),
       posterior: shareOf(place, batch * length, count => streamOf(seed, 'posterior', index).randn(count)),
     }
-    yield { inputs: inputsOf(drawn, captions, chance), data: mine.state() }
+    const numbered = (index * place.size + place.rank) * batch
+    const conditions = await source.conditions(drawn, {
+      dropped: i => lots[i]! < dropout,
+      random: i => streamOf(seed, 'condition', numbered + i),
+    })
+    yield { inputs: { ...inputsOf(drawn, chance), ...conditions }, data: mine.state() }
   }
+}
+
+/** Noise with some that is the same all over a channel, so that brightness is learned too (Guttenberg 2023, offset noise). */
+function offset(noise: Float32Array, { loss, latents }: DiffusionSource, draw: () => Float32Array): Float32Array {
+  if (loss.offset_noise === 0) return noise
+  const [, height, width] = latents.shape
+  const drawn = draw()
+  return noise.map((value, i) => value + loss.offset_noise * drawn[Math.floor(i / (height * width))]!)
 }

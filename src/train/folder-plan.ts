@@ -79,7 +79,9 @@ export async function planFolder(folder: string, options: PlanOptions, signal?: 
       legacy: false,
       ...(text && { context_dim: 192, pooled_context: true }),
     },
-    ...(text && { cond_stage_config: { n_embed: 192, n_layer: 2, max_seq_len: 24, heads: 6, dim_head: 32 } }),
+    ...(text && {
+      conditioning: { text: { n_embed: 192, n_layer: 2, max_seq_len: 24, heads: 6, dim_head: 32 } },
+    }),
     diffusion: { parameterization: 'v', beta_schedule: 'cosine', timesteps: 1000 },
     ...(text && { samples: { prompts: somePrompts(report, 8) } }),
     training: { ...shared, ...every(options.steps), batch: 64 },

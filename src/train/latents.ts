@@ -26,7 +26,7 @@ export interface Latents {
 export interface LatentOptions {
   readonly device: Device
   readonly dataset: Dataset
-  readonly checkpoint: Checkpoint
+  readonly checkpoint: Pick<Checkpoint, 'weights' | 'read'>
   readonly config: ModelConfig
   readonly size: number
   readonly flip: boolean

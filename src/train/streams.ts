@@ -1,7 +1,20 @@
 import { philox4x32, type TorchGenerator, torchGenerator } from '../random/index.js'
 
 /** What random numbers are for; each purpose has its own numbers, so that one more draw here moves nothing there. */
-const purposes = { weights: 1, data: 2, posterior: 3, noise: 4, time: 5, caption: 6, 'held-out': 7 } as const
+const purposes = {
+  weights: 1,
+  data: 2,
+  posterior: 3,
+  noise: 4,
+  time: 5,
+  caption: 6,
+  'held-out': 7,
+  condition: 8,
+  'held-out-condition': 9,
+  offset: 10,
+  codebook: 11,
+  discriminator: 12,
+} as const
 export type Purpose = keyof typeof purposes
 
 /**

@@ -1,50 +1,69 @@
 import { type FirstStageConfig, firstStageFactor } from '../autoencoder/config.js'
+import {
+  type ConditioningConfig,
+  type ConditionsReader,
+  learnConditions,
+  type Neighbours,
+  readersOf,
+} from '../conditioning/index.js'
 import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../data/index.js'
-import { vocabularyOf } from '../pipelines/checkpoint-model.js'
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
+import { embedderOf, embedFolder, indexName } from '../pipelines/retrieval.js'
+import { LatentkitError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
-import type { WeightSource } from '../runtime/index.js'
+import type { Device, WeightSource } from '../runtime/index.js'
 import { validate } from '../schema/validate.js'
-import { bpeTokenizer, learnBpe, type Vocabulary, vocabularySize } from '../text/bpe.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
+import { fromFloat32 } from '../weights/dtypes.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
+import { conditionBatches } from './condition-batches.js'
 import { openData } from './data-settings.js'
 import { diffusionProgram } from './diffusion.js'
 import { type DiffusionSource, diffusionBatches, diffusionInputs } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
-import { channelFactors, encodeDataset } from './latents.js'
+import { openFrozenEmbedders } from './frozen-embedders.js'
+import { channelFactors, encodeDataset, type Latents } from './latents.js'
 import { type DeviceLearner, openLearner } from './learner.js'
-import { samplePrompts } from './sample-prompts.js'
+import { sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
 
 /** What training a diffusion model takes. */
 export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
-  /** The first stage: a checkpoint that holds one. */
-  readonly firstStage: Checkpoint
+  /** The first stage: a checkpoint that holds one. Without one the model works on pixels. */
+  readonly firstStage?: Checkpoint | undefined
   /** Where latents are kept; latentkit's folder in the user's cache by default. */
   readonly latentFolder?: string
 }
 
+/** What stands in for a first stage where there is none: pixels are their own latents. */
+const pixels: Pick<Checkpoint, 'name' | 'info' | 'weights' | 'read'> = {
+  name: 'pixels',
+  info: { library: version, config: { first_stage_config: { f: 1 } } },
+  weights: new Map(),
+  read: async tensor => {
+    throw new LatentkitError(`There is no tensor "${tensor}": pixels have no first stage`)
+  },
+}
+
 /**
- * Trains a diffusion model, with a text encoder if the recipe has one, in the latents of a frozen first stage; ends with
- * a checkpoint that generates pictures on its own.
+ * Trains a diffusion model, with the embedders of its conditions, in the latents of a frozen first stage; ends with a
+ * checkpoint that generates pictures on its own.
  *
  * Throws FileError for pictures and checkpoints that cannot be used, DivergedError where the loss is no number any more.
  */
 export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGenerator<TrainEvent> {
-  const { device, recipe, path, resume, start, signal, firstStage, latentFolder } = options
+  const { device, recipe, path, resume, start, signal, firstStage = pixels, latentFolder } = options
   const { data, training } = recipe
   const { processes } = device
   const dataset = await openData(data, signal)
   const { train } = splitDataset(dataset)
-  const before = resume ?? start
-  const vocabulary = recipe.cond_stage_config && (before ? vocabularyOf(before) : learn(recipe, dataset, train))
+  const { config: conditioning, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
   const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
-  const unscaled = diffusionModel(recipe, first_stage_config, vocabulary ? vocabularySize(vocabulary) : 0)
+  const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
   // One process computes latents for all that share its disk.
   if (processes.rank > 0) await processes.barrier()
   const latents = yield* encodeDataset({
@@ -58,99 +77,160 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     ...(latentFolder !== undefined && { folder: latentFolder }),
   })
   if (processes.rank === 0) await processes.barrier()
-  const config = modelConfig.parse({ ...unscaled, ...channelFactors(latents, train) })
+  const config = modelConfig.parse({ ...unscaled, ...latentFactors(recipe, latents, train) })
+  const neighbours = yield* retrieved(conditioning, { device, dataset, train, signal })
+  const reader = readersOf('the recipe', conditioning, { vocabulary, neighbours })
   const source: DiffusionSource = {
     config,
-    dataset,
     latents,
-    tokenizer: vocabulary && bpeTokenizer(vocabulary),
-    minSnrGamma: recipe.loss.min_snr_gamma,
+    conditions: conditionBatches(config, reader, dataset, data),
+    loss: recipe.loss,
   }
-  const frozenWeights = new Map([...firstStage.weights].filter(([name]) => name.startsWith('first_stage_model.')))
-  const also = new Map<string, TensorToWrite>(
-    [...frozenWeights].map(([name, { dtype, shape }]) => [
-      name,
-      { dtype, shape, bytes: async () => (await firstStage.read(name)).bytes },
-    ]),
-  )
+  const program = diffusionProgram(config, { batch: training.batch, latents: latents.shape }, recipe.loss)
+  const stageWeights = new Map([...firstStage.weights].filter(([name]) => name.startsWith('first_stage_model.')))
+  await using embedders = await openFrozenEmbedders(config, recipe.frozen_embedders, program)
+  const frozen = new Map([...stageWeights, ...embedders.weights])
+  const also = new Map<string, TensorToWrite>([...embedders.also, ...keptNeighbours(conditioning, neighbours)])
+  for (const [name, { dtype, shape }] of stageWeights)
+    also.set(name, { dtype, shape, bytes: async () => (await firstStage.read(name)).bytes })
   await using learner = await openLearner({
     device,
-    program: diffusionProgram(config, { batch: training.batch, latents: latents.shape }, recipe.loss),
-    frozen: frozenWeights,
+    program,
+    frozen,
     settings: training,
     path,
     info: {
       library: version,
       config,
-      ...(vocabulary && { vocabulary: JSON.stringify(vocabulary) }),
-      recipe: { ...recipe, data: { ...data, folder: undefined }, first_stage: undefined },
+      ...(vocabulary !== undefined && { vocabulary }),
+      recipe: { ...recipe, data: { ...data, folder: undefined }, first_stage: undefined, frozen_embedders: undefined },
       data: await fingerprint(dataset),
     },
     also,
     resume,
     start,
   })
-  const task = await diffusionTask(recipe, source, learner, frozenWeights, processes)
+  const task = await diffusionTask(recipe, { source, dataset, reader }, learner, frozen, processes)
   yield* fit(task, learner, { settings: training, processes, signal })
 }
 
-const learn = (recipe: DiffusionRecipe, { pictures }: Dataset, train: readonly number[]): Vocabulary =>
-  learnBpe(
-    train.flatMap(i => pictures[i]!.captions),
-    recipe.vocabulary,
-  )
+/** What the data decide of the conditions, or did when the checkpoint began that is gone on from. */
+async function learned(
+  { conditioning = {} }: DiffusionRecipe,
+  dataset: Dataset,
+  train: readonly number[],
+  from: Checkpoint | undefined,
+): Promise<{ config: ConditioningConfig; vocabulary?: string }> {
+  const before = from && {
+    config: validate(modelConfig, from.info.config, `${from.name}: config`).conditioning ?? {},
+    stored: { vocabulary: from.info.vocabulary },
+  }
+  return learnConditions(conditioning, { dataset, train, before })
+}
 
 /** The model that a recipe describes over a first stage, its latents as yet unscaled. */
 export function diffusionModel(
-  { unet_config, cond_stage_config, diffusion, data }: DiffusionRecipe,
+  { unet_config, diffusion, data }: Pick<DiffusionRecipe, 'unet_config' | 'diffusion' | 'data'>,
   first_stage_config: FirstStageConfig,
-  vocabularySize: number,
+  conditioning: ConditioningConfig = {},
 ): ModelConfig {
   const image_size = data.size / firstStageFactor(first_stage_config)
   const config = {
     first_stage_config,
     unet_config: { ...unet_config, image_size },
-    ...(cond_stage_config && { cond_stage_config: { ...cond_stage_config, vocab_size: vocabularySize } }),
+    ...(Object.keys(conditioning).length > 0 && { conditioning }),
     diffusion,
   }
   return validate(modelConfig, config, 'the recipe over this first stage')
 }
 
+/** What brings latents to a deviation of 1. The original takes one factor from its first batch, here all pictures tell. */
+function latentFactors(
+  { scale_factor }: DiffusionRecipe,
+  latents: Latents,
+  train: readonly number[],
+): { scale_factor: number | number[]; shift_factor: number | number[] } {
+  if (typeof scale_factor === 'number') return { scale_factor, shift_factor: 0 }
+  const factors = channelFactors(latents, train)
+  if (scale_factor === 'per_channel') return factors
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const squares = factors.scale_factor.map((scale, c) => 1 / scale ** 2 + factors.shift_factor[c]! ** 2)
+  return { scale_factor: 1 / Math.sqrt(mean(squares) - mean(factors.shift_factor) ** 2), shift_factor: 0 }
+}
+
+/** Embeddings of all pictures, where the model retrieves; those that are held out are not to be found. */
+async function* retrieved(
+  { neighbours }: ConditioningConfig,
+  {
+    device,
+    dataset,
+    train,
+    signal,
+  }: { device: Device; dataset: Dataset; train: readonly number[]; signal: AbortSignal | undefined },
+): AsyncGenerator<TrainEvent, Neighbours | undefined> {
+  if (neighbours === undefined) return undefined
+  await using embedder = await embedderOf(neighbours, device)
+  const total = dataset.pictures.length
+  yield { type: 'prepare', what: 'embedding pictures', step: 0, total }
+  const index = await embedFolder(embedder, dataset, { signal })
+  yield { type: 'prepare', what: 'embedding pictures', step: total, total }
+  return { ...index, rows: train }
+}
+
+/** The embeddings that a checkpoint keeps, evenly chosen where there are too many. */
+function keptNeighbours({ neighbours }: ConditioningConfig, index: Neighbours | undefined): [string, TensorToWrite][] {
+  if (neighbours === undefined || index === undefined) return []
+  const { width, data, rows = [] } = index
+  const count = Math.min(neighbours.keep, rows.length)
+  const kept = new Float32Array(count * width)
+  for (let i = 0; i < count; i++) {
+    const row = rows[Math.floor((i * rows.length) / count)]!
+    kept.set(data.subarray(row * width, (row + 1) * width), i * width)
+  }
+  return [[indexName, fromFloat32(kept, [count, width])]]
+}
+
+interface TaskSource {
+  readonly source: DiffusionSource
+  readonly dataset: Dataset
+  readonly reader: ConditionsReader
+}
+
 async function diffusionTask(
   recipe: DiffusionRecipe,
-  source: DiffusionSource,
+  { source, dataset, reader }: TaskSource,
   learner: DeviceLearner,
   frozen: WeightSource,
   place: Place,
 ): Promise<Task> {
   const { training, samples } = recipe
-  const { dataset, latents, config } = source
+  const { latents, config } = source
   const { train, heldOut } = splitDataset(dataset)
   const tests = heldOut.length > 0 ? heldOut : train
   const batch = Math.min(training.batch, tests.length)
   const shapes = { batch, latents: latents.shape }
-  const measure = await learner.state.compile(diffusionProgram(config, shapes, recipe.loss), { use: learner.use })
+  const measure = await learner.state.compile(diffusionProgram(config, shapes, recipe.loss), {
+    use: learner.use,
+    frozen,
+  })
   const inputsOf = diffusionInputs(source)
   const length = latents.shape.reduce((a, b) => a * b)
   const groups = Math.floor(tests.length / batch)
-  const sampler = await samplePrompts({
-    config,
-    learner,
-    frozen,
-    tokenizer: source.tokenizer,
-    ...samples,
-  })
+  const sampler = await sampleGrid({ source, guides: reader.guides, learner, frozen, pictures: tests, samples })
 
   /** Mean loss on held-out pictures; times are spread evenly, noise is the same every time. */
-  async function heldOutLoss(withCaption: boolean): Promise<number> {
+  async function heldOutLoss(dropped: boolean): Promise<number> {
     let sum = 0
     for (let group = 0; group < groups; group++) {
       const draws = fixedDraws(tests.slice(group * batch, (group + 1) * batch))
-      const captions = draws.map(({ index }) => (withCaption ? (dataset.pictures[index]!.captions[0] ?? '') : ''))
       const noise = streamOf(training.seed, 'held-out', group).randn(batch * length)
       const { timesteps } = config.diffusion!
       const times = draws.map((_, i) => Math.floor(((i + (group + 0.5) / groups) / batch) * timesteps))
-      const { loss } = await measure(inputsOf(draws, captions, { noise, times }))
+      const conditions = await source.conditions(draws, {
+        dropped: () => dropped,
+        random: i => streamOf(training.seed, 'held-out-condition', group * batch + i),
+      })
+      const { loss } = await measure({ ...inputsOf(draws, { noise, times }), ...conditions })
       sum += Number(loss!.data[0])
     }
     return sum / groups
@@ -160,11 +240,11 @@ async function diffusionTask(
     batches(first, from) {
       const draws = drawPictures(train, from ?? streamOf(training.seed, 'data', 0))
       const { batch, seed } = training
-      return diffusionBatches(source, draws, { first, batch, seed, captionDropout: recipe.caption_dropout, place })
+      return diffusionBatches(source, draws, { first, batch, seed, dropout: recipe.condition_dropout, place })
     },
     async evaluate() {
-      const loss = await heldOutLoss(true)
-      return source.tokenizer ? { loss, loss_without_caption: await heldOutLoss(false) } : { loss }
+      const loss = await heldOutLoss(false)
+      return reader.guides ? { loss, loss_without_condition: await heldOutLoss(true) } : { loss }
     },
     picture: sampler,
   }

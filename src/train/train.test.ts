@@ -54,8 +54,7 @@ const diffusion = (steps: number, more: object = {}) =>
       context_dim: 32,
       pooled_context: true,
     },
-    cond_stage_config: { n_embed: 32, n_layer: 1, max_seq_len: 12, heads: 2, dim_head: 16 },
-    vocabulary: 300,
+    conditioning: { text: { n_embed: 32, n_layer: 1, max_seq_len: 12, heads: 2, dim_head: 16, vocabulary: 300 } },
     diffusion: { parameterization: 'v', beta_schedule: 'cosine', timesteps: 100 },
     loss: { min_snr_gamma: 5 },
     samples: { prompts: ['red heart', 'pizza'], steps: 2 },
@@ -117,7 +116,7 @@ test('a diffusion model trains on cached latents, exactly resumed, and its check
   const whole = await all(train(path, 5))
   assert.ok(whole.some(({ type }) => type === 'prepare'))
   const [evaluation] = whole.filter(event => event.type === 'evaluation')
-  assert.deepEqual(Object.keys(evaluation!.metrics), ['loss', 'loss_without_caption'])
+  assert.deepEqual(Object.keys(evaluation!.metrics), ['loss', 'loss_without_condition'])
 
   const parts = join(folder, 'diffusion-parts.safetensors')
   const first = await all(train(parts, 3))

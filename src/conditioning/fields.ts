@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { readBytes } from '#platform'
+import { decodeImage, flatten, type Image } from '../image/index.js'
+import { LatentkitError } from '../platform/errors.js'
+import type { Place, RequestField } from './contract.js'
+
+const image = z.custom<Image>(
+  value => typeof value === 'object' && value !== null && 'data' in value && 'width' in value && 'channels' in value,
+  'wanted an image: { data, width, height, channels }, as decodeImage gives',
+)
+
+/** A field of a request that is a picture; a file on the command line. */
+export const pictureField = (describe: string): RequestField<Image> => ({
+  schema: image,
+  describe,
+  placeholder: 'FILE',
+  read: async path => flatten(await decodeImage(await readBytes(path), { file: path })),
+})
+
+/** The picture that models work on that change or enlarge one. */
+export const imageField = pictureField('the picture to paint in or to enlarge, for models of that')
+
+/** A field that must be there, as the picture that it is. */
+export function pictureOf(request: Readonly<Record<string, unknown>>, name: string, why: string): Image {
+  const picture = request[name] as Image | undefined
+  if (picture === undefined) throw new LatentkitError(`generate: this model ${why}; wanted is the picture "${name}"`)
+  return flatten(picture)
+}
+
+/** Throws unless a picture is of the size that is painted. */
+export function checkSize(name: string, { width, height }: Image, place: Pick<Place, 'width' | 'height'>): void {
+  if (width === place.width && height === place.height) return
+  throw new LatentkitError(
+    `generate: ${name} has ${width}x${height} pixels and the picture ${place.width}x${place.height}; ` +
+      'bring them to one size, or set width and height',
+  )
+}

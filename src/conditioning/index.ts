@@ -1,0 +1,34 @@
+export {
+  assumedConditions,
+  type ConditioningConfig,
+  type ConditioningRecipe,
+  type ConditionsReader,
+  checkRequest,
+  conditioningConfig,
+  conditioningRecipe,
+  embedConditions,
+  embedderScope,
+  inputsOf,
+  learnConditions,
+  openReaders,
+  reachOf,
+  readersOf,
+  requestFields,
+  requestShape,
+  sizeOfRequest,
+  stack,
+} from './conditions.js'
+export type {
+  Asked,
+  Box,
+  Conditioned,
+  Neighbours,
+  Numbers,
+  Place,
+  Request,
+  RequestField,
+  Stored,
+  TrainingRecord,
+} from './contract.js'
+export { greyLevels } from './semantic-map.js'
+export { type ConditioningName, conditionings } from './table.js'

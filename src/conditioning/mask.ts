@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { type Image, imageToPixels } from '../image/index.js'
+import { LatentkitError } from '../platform/errors.js'
+import { add, mul } from '../tensor/binary.js'
+import { resizeNearest } from '../tensor/resize.js'
+import { concat } from '../tensor/slice.js'
+import { f32 } from '../tensor/tensor.js'
+import type { Conditioning } from './contract.js'
+import { checkSize, imageField, pictureField, pictureOf } from './fields.js'
+import { randomMask } from './random-masks.js'
+import { greyLevels } from './semantic-map.js'
+
+const config = z.strictObject({
+  form: z
+    .enum(['ldm', 'stable-diffusion'])
+    .default('ldm')
+    .describe(
+      'ldm: the picture, black where it is masked, then the mask as -1 and 1; stable-diffusion: the mask as 0 and 1, then the picture, grey there',
+    ),
+  everything: z.number().min(0).max(1).default(0).describe('share of the training masks that cover the whole picture'),
+})
+
+/** A picture of which a part is to be painted: its latents without that part, and the mask, beside the noisy ones. */
+export const mask = {
+  what: 'a picture and a mask',
+  config,
+  request: {
+    image: imageField,
+    mask: pictureField('what to paint in --image: a picture of its size, white there and black elsewhere'),
+  },
+  size: (_, { image: picture }) => picture as Image | undefined,
+  reach: (_, latentChannels) => ({ concat: latentChannels + 1 }),
+  inputs: (_, { width, height }) => ({ masked: f32(3, height, width), mask: f32(1, height, width) }),
+  // Sources: latent-diffusion, scripts/inpaint.py; stablediffusion, LatentInpaintDiffusion.
+  embed(_, { form }, { masked, mask }, { encode, place: { latents } }) {
+    const z = encode(masked!)
+    const small = resizeNearest(mask!, [latents[1], latents[2]])
+    return { concat: concat(form === 'ldm' ? [z, add(mul(small, 2), -1)] : [small, z], { axis: 1 }) }
+  },
+  reader({ everything, form }) {
+    const hidden = form === 'ldm' ? -1 : 0
+    const numbers = (pixels: Float32Array, mask: Float32Array) => ({
+      masked: pixels.map((value, i) => (mask[i % mask.length] === 0 ? value : hidden)),
+      mask,
+    })
+    return {
+      async ofRecord({ pixels, random }, { width, height }) {
+        return numbers(await pixels(), randomMask({ width, height, everything }, random))
+      },
+      ofRequest(request, place) {
+        const why = 'paints in a picture where a mask is white'
+        const [picture, white] = [pictureOf(request, 'image', why), pictureOf(request, 'mask', why)]
+        checkSize('image', picture, place)
+        checkSize('mask', white, place)
+        const mask = Float32Array.from(greyLevels(white, 'mask'), level => (level < 128 ? 0 : 1))
+        if (!mask.includes(1)) throw new LatentkitError('generate: mask is black: there is nothing to paint')
+        return {
+          positive: numbers(imageToPixels(picture), mask),
+          // What is known stays as it is, to the bit.
+          finish: painted => ({
+            ...picture,
+            data: picture.data.map((value, i) => (mask[Math.floor(i / 3)] === 0 ? value : painted.data[i]!)),
+          }),
+        }
+      },
+    }
+  },
+} satisfies Conditioning<z.output<typeof config>>

@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { LatentkitError } from '../platform/errors.js'
+import type { TorchGenerator } from '../random/index.js'
+import { f32 } from '../tensor/tensor.js'
+import type { Conditioning, Neighbours } from './contract.js'
+import { imageField } from './fields.js'
+
+const config = z.strictObject({
+  width: z.int().positive().default(512).describe('numbers in an embedding of a picture'),
+  k: z.int().positive().default(4).describe('neighbours that a picture is painted after'),
+  network: z
+    .string()
+    .default('squeezenet1_1')
+    .describe('whose embeddings these are; the one that comes with latentkit is squeezenet1_1'),
+  keep: z.int().positive().default(4096).describe('most embeddings that a checkpoint keeps to retrieve from'),
+})
+
+/** Embeddings of the pictures to retrieve from, and of the picture that is looked for, if there is one. */
+export interface Retrieval {
+  readonly index: Neighbours
+  readonly query?: Float32Array | undefined
+  /** The picture in the index that training must not find for itself. */
+  readonly except?: number | undefined
+}
+
+/**
+ * The embeddings of similar pictures, as context: retrieval-augmented diffusion. Source: Blattmann et al. 2022,
+ * "Retrieval-Augmented Diffusion Models", section 3.
+ */
+export const neighbours = {
+  what: 'pictures to paint after',
+  config,
+  request: {
+    image: imageField,
+    neighbours: {
+      schema: z.union([z.string(), z.custom<Neighbours>(value => (value as Neighbours)?.data instanceof Float32Array)]),
+      describe: 'pictures to retrieve from, for models of that: a folder (default those of training)',
+      placeholder: 'FOLDER',
+      read: text => text,
+    },
+  },
+  reach: ({ width }) => ({ context: width }),
+  inputs: ({ width, k }) => ({ neighbours: f32(k, width) }),
+  embed: (_, __, { neighbours }) => ({ context: neighbours! }),
+  reader({ width, k }, { neighbours: index }) {
+    const found = new Map<number, Float32Array>()
+    return {
+      ofRecord({ index: picture, random }) {
+        if (index === undefined) throw new LatentkitError('neighbours: training has no index of embeddings')
+        const query = row(index, picture)
+        const known = found.get(picture) ?? nearest({ index, query, except: picture }, k, random)
+        found.set(picture, known)
+        return { neighbours: known }
+      },
+      ofRequest({ neighbours: given, query }, _, random) {
+        const from = (given as Neighbours | undefined) ?? index
+        if (from === undefined)
+          throw new LatentkitError(
+            'generate: this model paints after other pictures; wanted is "neighbours", a folder of them',
+          )
+        if (from.width !== width)
+          throw new LatentkitError(
+            `generate: neighbours have ${from.width} numbers each and this model wants ${width}; they are of another network`,
+          )
+        return {
+          positive: { neighbours: nearest({ index: from, query: query as Float32Array | undefined }, k, random) },
+        }
+      },
+      none: () => ({ neighbours: new Float32Array(k * width) }),
+    }
+  },
+} satisfies Conditioning<z.output<typeof config>>
+
+/** The k embeddings nearest to what is looked for, nearest first, [k, width] of length 1 each. */
+export function nearest(retrieval: Retrieval, k: number, random: TorchGenerator): Float32Array {
+  const { index } = retrieval
+  const out = new Float32Array(k * index.width)
+  for (const [i, found] of nearestRows(retrieval, k, random).entries())
+    out.set(unit(row(index, found)), i * index.width)
+  return out
+}
+
+/**
+ * Which k embeddings have the smallest angle to a query, exactly, by looking at all of them; without a query, to one of
+ * them drawn by chance. Of an index of fewer some are taken again.
+ */
+function nearestRows({ index, query, except }: Retrieval, k: number, random: TorchGenerator): number[] {
+  const { data, width, rows = Array.from({ length: data.length / width }, (_, i) => i) } = index
+  if (rows.length === 0) throw new LatentkitError('Cannot retrieve neighbours: the index is empty')
+  const from = query ?? row(index, rows[random.randint(0, rows.length, 1)[0]!]!)
+  const score = (i: number) => {
+    let [product, square] = [0, 0]
+    for (let j = i * width, c = 0; c < width; j++, c++) {
+      product += data[j]! * from[c]!
+      square += data[j]! ** 2
+    }
+    return product / Math.sqrt(square || 1)
+  }
+  const others = rows.length > 1 ? rows.filter(i => i !== except) : rows
+  const order = others.map(i => [i, score(i)] as const).sort((a, b) => b[1] - a[1] || a[0] - b[0])
+  return Array.from({ length: k }, (_, i) => order[i % order.length]![0])
+}
+
+const row = ({ data, width }: Neighbours, i: number): Float32Array => data.subarray(i * width, (i + 1) * width)
+
+function unit(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector) || 1
+  return vector.map(value => value / length)
+}

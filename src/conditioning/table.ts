@@ -1,0 +1,25 @@
+import { classes } from './class.js'
+import type { Conditioning } from './contract.js'
+import { layout } from './layout.js'
+import { lowResolution } from './low-resolution.js'
+import { mask } from './mask.js'
+import { neighbours } from './neighbours.js'
+import { semanticMap } from './semantic-map.js'
+import { text } from './text.js'
+
+/**
+ * All conditionings by their names in configurations. A model has none, one, or several: text and a mask paint what a
+ * sentence says into a picture.
+ */
+export const conditionings = {
+  text,
+  class: classes,
+  layout,
+  map: semanticMap,
+  low_resolution: lowResolution,
+  mask,
+  neighbours,
+} satisfies Record<string, Conditioning<unknown, unknown>>
+
+/** Name of a conditioning in `conditionings`. */
+export type ConditioningName = keyof typeof conditionings
