@@ -8,6 +8,7 @@ export { fingerprint } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
 export { type FolderReport, inspectFolder } from './inspect.js'
+export { openParquet, type ParquetColumns } from './parquet.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'
 export {
   captionBy,

@@ -1,4 +1,5 @@
 import type { OnnxRuntime } from './onnxruntime.js'
+import type { ParquetLibrary } from './parquet.js'
 import type { WorkerHandle, WorkerLink } from './worker-link.js'
 
 /** Where bytes come from: a path (Node), a URL, a Blob or File, or bytes already in memory. */
@@ -147,6 +148,8 @@ export interface Platform {
   startWorker(): WorkerHandle
   /** The worker's own end of the line. */
   workerSide(): WorkerLink
+  /** Loads the packages that read Parquet (optional peers in Node; a LatentkitError naming `file` says how to install them). */
+  loadParquet(file: string): Promise<ParquetLibrary>
   /** Loads the runtime's package for a device. */
   loadOnnxRuntime(device: string, threads: number): Promise<OnnxRuntime>
 }
