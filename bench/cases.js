@@ -1,6 +1,7 @@
 // What is measured: the same descriptions serve our side (ours.js) and the peer (peer/main.py), so that both build the
 // same networks from the same configurations, the bundled model's out of its own recipes.
 import { readFileSync } from 'node:fs'
+import { assumedConditions } from '../dist/conditioning/index.js'
 import { parseConfig } from '../dist/schema/config.js'
 import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
 import { diffusionRecipe } from '../dist/train/diffusion-recipe.js'
@@ -11,13 +12,18 @@ const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
 const autoencoder = recipe('emoji-autoencoder.yaml', autoencoderRecipe)
 const diffusion = recipe('emoji-diffusion.yaml', diffusionRecipe)
-const emoji = diffusionModel(diffusion, autoencoder.first_stage_config, diffusion.vocabulary)
+const emoji = diffusionModel(
+  diffusion,
+  autoencoder.first_stage_config,
+  assumedConditions(diffusion.conditioning),
+)
 
 /** 40 million parameters, after the unconditional models of the paper's table 12: attention at 16 and 8, heads of 32. */
 const ldm = diffusionModel(
   diffusionRecipe.parse({
     ...diffusion,
-    cond_stage_config: undefined,
+    conditioning: undefined,
+    samples: undefined,
     unet_config: {
       in_channels: 4,
       out_channels: 4,
@@ -29,7 +35,6 @@ const ldm = diffusionModel(
     },
   }),
   autoencoder.first_stage_config,
-  0,
 )
 
 /** Stable Diffusion 1.5. Source: CompVis/stable-diffusion, configs/stable-diffusion/v1-inference.yaml. */

@@ -70,7 +70,8 @@ def blocks(spec):
 def diffusion(spec):
     model, batch, size = spec["model"], spec["batch"], spec["size"]
     unet = UNet(model["unet_config"])
-    text = TextEncoder(model["cond_stage_config"]) if "cond_stage_config" in model else None
+    conditions = model.get("conditioning", {})
+    text = TextEncoder(conditions["text"]) if "text" in conditions else None
     trainer = Trainer([unet, *([text] if text else [])], spec["training"])
     x0, noise = torch.randn(2, batch, 4, size, size)
     t = torch.arange(batch) * 37 % 1000

@@ -116,7 +116,7 @@ test('a folder is looked at, planned, and trained in two stages to a model', asy
   assert.match(written.err, /Stage 1 {3}autoencoder 32x32 to latents 8x8: \d\.\dM parameters, 2 steps of 16/)
   assert.match(written.err, /Expected {2}about .* GiB of memory/)
   assert.match(written.err, /Warning {3}There are 12 pictures/)
-  assert.match(written.err, /held out: loss [\d.]+, loss without caption/)
+  assert.match(written.err, /held out: loss [\d.]+, loss without condition/)
   assert.match(trained!.generate!, /^latentkit generate ".+" --model .*model\.safetensors$/)
   assert.ok(written.err.includes(trained!.generate!))
   assert.deepEqual((await readdir(out)).sort(), [
