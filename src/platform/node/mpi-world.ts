@@ -15,7 +15,7 @@ const bucket = 2 ** 20
 const window = 4
 
 /** Milliseconds of waiting after which a process leaves the processor to others between two looks. */
-const patience = 5
+const patience = 2
 /** Milliseconds between two looks whether the others live. */
 const roundTime = 100
 /** Milliseconds that an interrupted process waits for the others, which may be dead on other machines. */
