@@ -93,11 +93,19 @@ export function settleAxisOrder(roots: readonly Tensor[], target: Target): Tenso
     return keep(operands.every((t, i) => t === inputs[i]) ? node : { ...node, inputs: operands })
   }
 
-  /** The order of the first operand of full size that is not in natural order: smaller ones follow the larger. */
+  const isAtHand = (t: Tensor, order: readonly number[]): boolean =>
+    stored.get(t)!.order.join() === order.join() || copies.get(t)?.has(order.join()) === true
+
+  /**
+   * The order of the first operand of full size that is not in natural order, except where the natural one takes fewer
+   * copies: smaller operands follow the larger.
+   */
   const preferred = (node: Tensor): readonly number[] | undefined => {
     const whole = node.inputs.filter(t => sameShape(t.shape, node.shape))
     const operands = whole.length > 0 ? whole : node.inputs.filter(t => t.shape.length === node.shape.length)
-    return operands.map(t => stored.get(t)!.order).find(order => !isNatural(order))
+    const copied = (order: readonly number[]) => operands.filter(t => !isAtHand(t, order)).length
+    const other = operands.map(t => stored.get(t)!.order).find(order => !isNatural(order))
+    return other && copied(natural(node.shape.length)) < copied(other) ? undefined : other
   }
 
   /** An operand with axes of size 1 in front up to the rank of `order`, in that order. */

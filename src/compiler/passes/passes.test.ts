@@ -22,6 +22,7 @@ import { assertClose } from '../../testing/onnx.js'
 import { drawnParameters } from '../../testing/parameters.js'
 import { drawing, type Sample } from '../../testing/values.js'
 import { residualBlock } from '../../unet/residual.js'
+import { spatialTransformer } from '../../unet/transformer.js'
 import { lower } from '../lower.js'
 import type { Target } from '../target.js'
 import { settleAxisOrder } from './axis-order.js'
@@ -233,6 +234,25 @@ const network: Program = gradients(
     return { loss: sum(exp(mul(matmul(softmax(matmul(q, transpose(k))), k), 0.1))) }
   }),
 )
+
+test('a transformer over an image turns it into tokens once, and back once', () => {
+  const options = {
+    heads: 2,
+    headChannels: 16,
+    depth: 2,
+    contextDim: 8,
+    disableSelfAttention: false,
+    linearProjections: false,
+  }
+  const program = trace({ x: f32(2, 32, 4, 4), context: f32(2, 3, 8) }, (at, { x, context }) =>
+    spatialTransformer(at, x, context, options),
+  )
+  const lowered = lower(program, { ...training, training: false })
+  const turned = topological(Object.values(lowered.outputs)).filter(
+    ({ op, inputs }) => op.name === 'transpose' && inputs[0]!.op.name !== 'parameter',
+  )
+  assert.equal(turned.length, 2)
+})
 
 test('recompute keeps less between the passes and gives the same gradients', () => {
   const { outputs } = lower(network, { ...training, training: false })
