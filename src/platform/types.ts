@@ -97,7 +97,7 @@ export interface Platform {
    * file or the whole new one is there.
    */
   writeFileAtomic(path: string, data: Writable): Promise<void>
-  /** Appends to a file, which is made with its folders where missing. */
+  /** Appends to a file, which is made with its folders where missing: all of it, or nothing where that fails. */
   appendFile(path: string, data: string | Uint8Array): Promise<void>
   /**
    * Makes a file that says that this process uses something, and gives what removes it; what a process that has died left

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type DrawState, drawPictures } from '../data/index.js'
+import { FileError, LostProcessError } from '../platform/errors.js'
 import { torchGenerator } from '../random/index.js'
+import { onlyProcess, type Processes } from '../runtime/index.js'
 import type { TrainEvent } from './events.js'
 import { DivergedError, fit, type Learner, type Task } from './fit.js'
 import { learningRates } from './learning-rate.js'
@@ -127,6 +129,74 @@ test('a gradient that overflows ends the run too', async () => {
     for await (const _ of fit(task, broken, { settings }));
   }
   await assert.rejects(run, /step 1: gradient norm = Infinity.*Begin again/)
+})
+
+test('a full disk is waited out: the run goes on, says so, and saves when there is room', async () => {
+  const { task, learner, saves } = pretend()
+  const full = new FileError('model.safetensors', 'the disk is full', { cause: { code: 'ENOSPC' } })
+  let room = false
+  const run = async (more: object, attempts: number) => {
+    const events: TrainEvent[] = []
+    let tried = 0
+    const save: Learner['save'] = async (step, data) => {
+      room = tried++ >= attempts
+      if (!room) throw full
+      return learner.save(step, data)
+    }
+    for await (const event of fit(task, { ...learner, save }, { settings: { ...settings, ...more } }))
+      events.push(event)
+    return events
+      .filter(({ type }) => type === 'warning' || type === 'checkpoint')
+      .map(({ type, step }) => [type, step])
+  }
+  const told = await run({ steps: 7, checkpoint_every: 3 }, 2)
+  assert.deepEqual(told, [
+    ['warning', 3],
+    ['warning', 4],
+    ['checkpoint', 5],
+    ['checkpoint', 6],
+    ['checkpoint', 7],
+  ])
+  assert.deepEqual(
+    saves.map(({ step }) => step),
+    [5, 6, 7],
+  )
+  await assert.rejects(run({ steps: 2, checkpoint_every: 9 }, 1), /model\.safetensors: the disk is full/)
+})
+
+test('of several processes the first writes; where one is lost what is left saves the last whole step', async () => {
+  const { task, learner, saves } = pretend()
+  const run = async (rank: number, isHeir: boolean) => {
+    let sums = 0
+    const processes: Processes = {
+      ...onlyProcess,
+      rank,
+      size: 2,
+      // Of both, which compute the same; the second dies in the middle of step 6.
+      async sum(numbers) {
+        if (sums++ === 12) throw new LostProcessError('process 1 has died')
+        return numbers.map(x => 2 * x)
+      },
+      isHeir: async () => isHeir,
+    }
+    const types: string[] = []
+    const events = fit(task, learner, { settings: { ...settings, steps: 9 }, processes })
+    await assert.rejects(async () => {
+      for await (const { type, step } of events) types.push(`${type} ${step}`)
+    }, /process 1 has died. (Go on from model.safetensors|Nothing was saved)/)
+    return types
+  }
+  const first = await run(0, true)
+  assert.deepEqual(first.slice(0, 2), ['start 0', 'step 1'])
+  assert.deepEqual(first.slice(-2), ['step 5', 'checkpoint 5'])
+  assert.deepEqual(
+    saves.map(({ step }) => step),
+    [4, 5],
+  )
+  // The batches that count: two a step, each of two pictures in both processes.
+  assert.equal(saves[1]!.data!.position + 3 * saves[1]!.data!.epoch, 20)
+  assert.deepEqual(await run(1, false), ['start 0', 'step 1', 'step 2', 'step 3', 'step 4', 'step 5'])
+  assert.equal(saves.length, 2)
 })
 
 test('the learning rate rises, holds or falls as the settings say', () => {

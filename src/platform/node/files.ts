@@ -118,7 +118,14 @@ export async function appendFile(path: string, data: string | Uint8Array): Promi
   await mkdir(dirname(path), { recursive: true }).catch(failed)
   const handle = await open(path, 'a').catch(failed)
   try {
-    for (const piece of pieces(data) as Iterable<Uint8Array>) await writeWhole(handle, piece).catch(failed)
+    const { size } = await handle.stat()
+    try {
+      for (const piece of pieces(data) as Iterable<Uint8Array>) await writeWhole(handle, piece)
+    } catch (error) {
+      // Devices cannot be cut; what failed there is the writing.
+      await handle.truncate(size).catch(() => {})
+      failed(error as NodeJS.ErrnoException)
+    }
   } finally {
     await handle.close()
   }
