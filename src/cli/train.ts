@@ -122,7 +122,8 @@ async function trainRecipe(run: Run): Promise<Trained> {
   const at = (path: string) => resolve(dirname(file!), path)
   if (what === 'autoencoder') {
     const recipe = parseConfig(text, autoencoderRecipe, file!)
-    return trainFirstStage({ ...recipe, data: { ...recipe.data, folder: at(recipe.data.folder) } }, run)
+    const loss = { ...recipe.loss, perceptual_weights: recipe.loss.perceptual_weights.map(at) }
+    return trainFirstStage({ ...recipe, loss, data: { ...recipe.data, folder: at(recipe.data.folder) } }, run)
   }
   const recipe = parseConfig(text, diffusionRecipe, file!)
   const data = { ...recipe.data, folder: at(recipe.data.folder) }

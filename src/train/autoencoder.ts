@@ -81,7 +81,7 @@ export function autoencoderProgram(
       loss = add(loss, mul(divergence, settings.kl_weight))
     }
     if (made.quantized) {
-      Object.assign(terms, codebookTerms(made.quantized, stage as VqConfig, train ? codebook : undefined))
+      Object.assign(terms, codebookTerms(made.quantized, stage as VqConfig, train ? (codebook ?? {}) : undefined))
       loss = add(loss, mul(made.quantized.codebookLoss, settings.codebook_weight))
     }
     return { loss, ...terms, ...(!train && { reconstructions }) }
@@ -115,12 +115,14 @@ const lastLayerOf = (at: Scope, { ddconfig: { out_ch, ch, ch_mult } }: Autoencod
 function codebookTerms(
   { codebookLoss, indices, rows }: Quantized,
   { n_embed }: VqConfig,
-  codebook: CodebookSettings | undefined,
+  training: CodebookSettings | undefined,
 ): Record<string, Tensor> {
   const counts = codeCounts(indices, n_embed)
+  // How widely codes are used is a matter of all batches together.
+  if (training === undefined) return { codebook: codebookLoss, [codebookOutputs.counts]: counts }
   const { perplexity, usage } = codeUse(counts)
   const flat = reshape(indices, [rows.shape[0]!])
-  const { ema, revive_after } = codebook ?? {}
+  const { ema, revive_after } = training
   return {
     codebook: codebookLoss,
     perplexity,

@@ -33,7 +33,8 @@ export interface Losses {
 export interface Learner {
   /** Adds gradients of a batch. */
   accumulate(inputs: HostTensors, scale: number): Promise<Losses>
-  update(learningRate: number): Promise<{ gradientNorm: number }>
+  /** Moves the weights; `terms` of the loss that are known only then join those of the step. */
+  update(learningRate: number): Promise<{ gradientNorm: number; terms?: Losses['terms'] }>
   /** Writes a checkpoint that resumes after this many steps and from this place in the data. */
   save(step: number, data: DrawState | undefined): Promise<void>
   readonly parameters: number
@@ -111,11 +112,12 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
       const { loss, terms } = await averaged(parts, processes)
       checkFinite(step, saved, { loss, ...terms })
       const rate = learningRate(step)
-      const { gradientNorm } = await learner.update(rate)
-      checkFinite(step, saved, { 'gradient norm': gradientNorm })
+      const { gradientNorm, terms: later } = await learner.update(rate)
+      checkFinite(step, saved, { 'gradient norm': gradientNorm, ...later })
       step++
       data = after
-      yield { type: 'step', step, total, samples: step * batch, loss, terms, learningRate: rate, gradientNorm }
+      const done = { loss, terms: { ...terms, ...later }, learningRate: rate, gradientNorm }
+      yield { type: 'step', step, total, samples: step * batch, ...done }
 
       if (!writes) continue
       const due = (every: number) => step % every === 0 || step === total

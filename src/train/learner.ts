@@ -3,14 +3,14 @@ import type { DrawState } from '../data/draws.js'
 import { adamw, ema } from '../optim/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
-import type { Device, TrainingState, WeightSource } from '../runtime/index.js'
+import type { Device, HostTensors, TrainingState, WeightSource } from '../runtime/index.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
 import { type Checkpoint, type CheckpointInfo, openCheckpoint, writeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
 import { expectTensors } from '../weights/expect-tensors.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
-import type { Learner } from './fit.js'
+import type { Learner, Losses } from './fit.js'
 import { initialise } from './initialise.js'
 import type { Progress } from './progress.js'
 import { progressSchema } from './progress.js'
@@ -27,29 +27,43 @@ export interface LearnerOptions {
   readonly path: string
   /** What a checkpoint says about itself. */
   readonly info: CheckpointInfo
+  /** States whose parameters the program reads, and that are trained by themselves. */
+  readonly beside?: readonly TrainingState[]
+  /** More that an exact resume needs, by its names in the checkpoint's training state. */
+  readonly more?: () => Promise<ReadonlyMap<string, TensorToWrite>>
   /** Weights that belong into a checkpoint besides the trained ones, so that it is alone enough to generate. */
   readonly also?: ReadonlyMap<string, TensorToWrite>
   /** A checkpoint to go on from. */
   readonly resume?: Checkpoint | undefined
   /** A checkpoint whose weights a new run begins with. */
   readonly start?: Checkpoint | undefined
+  /** Numbers with which some parameters of a new run begin instead. */
+  readonly begin?: ReadonlyMap<string, Float32Array> | undefined
+}
+
+/** Where evaluation compiles its programs, and what of the state they use. */
+export interface Evaluation {
+  readonly state: Pick<TrainingState, 'compile'>
+  /** The averages where there are any. */
+  readonly use: 'ema' | 'parameter'
 }
 
 /** A learner on a device, with the state that evaluation compiles its programs on. */
-export interface DeviceLearner extends Learner, AsyncDisposable {
+export interface DeviceLearner extends Learner, Evaluation, AsyncDisposable {
+  /** Adds gradients of a batch, and hands out all that the program gives. */
+  accumulate(inputs: HostTensors, scale: number): Promise<Losses & { readonly outputs: HostTensors }>
   readonly state: TrainingState
-  /** What evaluation should use: the averages where there are any. */
-  readonly use: 'ema' | 'parameter'
   readonly progress: Progress | undefined
 }
 
 /** Puts a program's parameters on a device, newly drawn or as a checkpoint has them, ready to be trained. */
 export async function openLearner(options: LearnerOptions): Promise<DeviceLearner> {
-  const { device, program, frozen, settings, path, info, also = new Map(), resume, start } = options
-  const parameters = program.parameters.filter(({ name }) => frozen.get(name) === undefined)
+  const { device, program, frozen, settings, path, info, beside = [], also = new Map(), resume, start, begin } = options
+  const elsewhere = (name: string) => frozen.get(name) !== undefined || beside.some(state => state.holds(name))
+  const parameters = program.parameters.filter(({ name }) => !elsewhere(name))
   const values = start ? await weightsOf(start, parameters) : initialise(parameters, settings.seed)
   const state = await device.state(
-    parameters.map(({ name, shape }) => ({ name, shape, data: values.get(name)! })),
+    parameters.map(({ name, shape }) => ({ name, shape, data: begin?.get(name) ?? values.get(name)! })),
     {
       optimiser: adamw({
         betas: settings.betas,
@@ -61,14 +75,14 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
   )
   const progress = resume && (await restore(state, parameters, resume))
   await state.broadcast()
-  const step = await state.training(program, { frozen })
+  const step = await state.training(program, { frozen, beside })
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }
 
   async function save(done: number, data: DrawState | undefined): Promise<void> {
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const weights = new Map<string, TensorToWrite>(also)
-    const tensors = new Map<string, TensorToWrite>()
+    const tensors = new Map<string, TensorToWrite>(await options.more?.())
     for (const [array, values] of (await state.snapshot()).arrays) {
       for (const [name, numbers] of values) {
         const tensor = fromFloat32(numbers, shapes.get(name)!)
@@ -76,7 +90,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
         else tensors.set(`${array}.${name}`, tensor)
       }
     }
-    const values = { step: done, updates: state.updates, ...(data && { data }) } satisfies Progress
+    const values = { step: done, updates: state.updates, tuned: device.tuned, ...(data && { data }) } satisfies Progress
     await writeCheckpoint(path, { info, weights, training: { values, tensors } })
   }
 
@@ -89,9 +103,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
     save,
     async accumulate(inputs, scale) {
       const outputs = await step.accumulate(inputs, { scale })
-      const numbers = Object.entries(outputs).map(([name, { data }]) => [name, Number(data[0])] as const)
-      const { loss, ...terms } = Object.fromEntries(numbers)
-      return { loss: loss!, terms: terms as Record<string, number> }
+      return { ...lossesOf(outputs), outputs }
     },
     update: learningRate => state.update({ learningRate, ...clip }),
     async [Symbol.asyncDispose]() {
@@ -99,6 +111,13 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
       await state.dispose()
     },
   }
+}
+
+/** The loss and its terms among what a program gives: the scalars. */
+export function lossesOf(outputs: HostTensors): Losses {
+  const scalars = Object.entries(outputs).filter(([, { shape }]) => shape.length === 0)
+  const { loss, ...terms } = Object.fromEntries(scalars.map(([name, { data }]) => [name, Number(data[0])]))
+  return { loss: loss!, terms: terms as Record<string, number> }
 }
 
 async function weightsOf(from: Checkpoint, parameters: readonly Parameter[]): Promise<Map<string, Float32Array>> {

@@ -14,6 +14,7 @@ const purposes = {
   offset: 10,
   codebook: 11,
   discriminator: 12,
+  class: 13,
 } as const
 export type Purpose = keyof typeof purposes
 
