@@ -36,6 +36,10 @@ const commands: Readonly<Record<string, () => Promise<Entry>>> = {
     const { reconstructCommand, reconstruct } = await import('./reconstruct.js')
     return { command: reconstructCommand, run: reconstruct }
   },
+  async evaluate() {
+    const { evaluateCommand, evaluate } = await import('./evaluate.js')
+    return { command: evaluateCommand, run: evaluate }
+  },
   async inspect() {
     const { inspectCommand, inspect } = await import('./inspect.js')
     return { command: inspectCommand, run: inspect }

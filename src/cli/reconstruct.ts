@@ -75,7 +75,8 @@ export async function reconstruct(
   return results
 }
 
-async function throughFirstStage(
+/** A picture cut to a size that the first stage can halve, and what comes back of it; programs are kept by size. */
+export async function throughFirstStage(
   device: Device,
   checkpoint: Checkpoint,
   original: Image,

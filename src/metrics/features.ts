@@ -20,24 +20,3 @@ export function checkFeatures(what: string, fewest: number, ...matrices: readonl
     }
   }
 }
-
-/** The mean of the columns, and their covariance over rows - 1, [columns, columns]. */
-export function meanAndCovariance({ data, rows, columns }: Features): { mean: Float64Array; covariance: Float64Array } {
-  const mean = new Float64Array(columns)
-  for (let i = 0; i < data.length; i++) mean[i % columns]! += data[i]! / rows
-  const covariance = new Float64Array(columns * columns)
-  const centred = new Float64Array(columns)
-  for (let row = 0; row < rows; row++) {
-    for (let c = 0; c < columns; c++) centred[c] = data[row * columns + c]! - mean[c]!
-    for (let i = 0; i < columns; i++) {
-      const value = centred[i]!
-      for (let j = i; j < columns; j++) covariance[i * columns + j]! += value * centred[j]!
-    }
-  }
-  for (let i = 0; i < columns; i++) {
-    for (let j = i; j < columns; j++) {
-      covariance[j * columns + i] = covariance[i * columns + j]! /= rows - 1
-    }
-  }
-  return { mean, covariance }
-}

@@ -16,24 +16,40 @@ const negligible = 1e-100
  * QL (Golub & Van Loan, Matrix Computations, 8.3). Both are backward stable. Throws LatentkitError for NaN or infinity.
  */
 export function symmetricEigen(matrix: Float64Array, n: number): SymmetricEigen {
+  return decompose(matrix, n, identity(n))
+}
+
+/** The eigenvalues alone, in a fraction of the time; throws as `symmetricEigen` does. */
+export const symmetricEigenvalues = (matrix: Float64Array, n: number): Float64Array =>
+  decompose(matrix, n, undefined).values
+
+function identity(n: number): Float64Array {
+  const out = new Float64Array(n * n)
+  for (let i = 0; i < n; i++) out[i * n + i] = 1
+  return out
+}
+
+function decompose<V extends Float64Array | undefined>(matrix: Float64Array, n: number, vectors: V) {
   if (matrix.length !== n * n) throw new RangeError(`${matrix.length} values are no matrix [${n}, ${n}]`)
   if (!matrix.every(Number.isFinite)) {
     throw new LatentkitError(`Cannot find the eigenvalues of a matrix [${n}, ${n}]: it has entries that are not finite`)
   }
   // Entries of at most 1, so that no square overflows.
   const largest = matrix.reduce((max, value) => Math.max(max, Math.abs(value)), 0) || 1
-  const { diagonal, off, vectors } = tridiagonal(
+  const { diagonal, off } = tridiagonal(
     matrix.map(value => value / largest),
     n,
+    vectors,
   )
-  for (let first = 0; first < n; first++) deflate(diagonal, off, vectors, n, first)
+  // What lies below the rounding of the largest entries is noise: a singular matrix would have whole blocks of it.
+  const noise =
+    Number.EPSILON * diagonal.reduce((most, value, i) => Math.max(most, Math.abs(value) + Math.abs(off[i]!)), 0)
+  for (let first = 0; first < n; first++) deflate(diagonal, off, vectors, n, first, noise)
   return { values: diagonal.map(value => value * largest), vectors }
 }
 
-/** A = Q T Q^T with T tridiagonal (`off[i]` beside `diagonal[i]`); `vectors` is Q^T. Destroys `a`. */
-function tridiagonal(a: Float64Array, n: number) {
-  const vectors = new Float64Array(n * n)
-  for (let i = 0; i < n; i++) vectors[i * n + i] = 1
+/** A = Q T Q^T with T tridiagonal (`off[i]` beside `diagonal[i]`); `vectors`, if wanted, are multiplied by Q^T. Destroys `a`. */
+function tridiagonal(a: Float64Array, n: number, vectors: Float64Array | undefined) {
   const v = new Float64Array(n)
   const q = new Float64Array(n)
   for (let k = 0; k + 2 < n; k++) {
@@ -60,11 +76,11 @@ function tridiagonal(a: Float64Array, n: number) {
       for (let j = k; j < n; j++) a[i * n + j]! -= v[i]! * q[j]! + q[i]! * v[j]!
     }
     // Q^T <- H Q^T: its rows are mixed.
-    reflectRows(vectors, n, v, k + 1)
+    if (vectors) reflectRows(vectors, n, v, k + 1)
   }
   const diagonal = Float64Array.from({ length: n }, (_, i) => a[i * n + i]!)
   const off = Float64Array.from({ length: n }, (_, i) => (i + 1 < n ? a[(i + 1) * n + i]! : 0))
-  return { diagonal, off, vectors }
+  return { diagonal, off }
 }
 
 function reflectRows(matrix: Float64Array, n: number, v: Float64Array, from: number): void {
@@ -79,9 +95,16 @@ function reflectRows(matrix: Float64Array, n: number, v: Float64Array, from: num
 }
 
 /** Implicit QL with Wilkinson's shift until `off[first]` is negligible: then `diagonal[first]` is an eigenvalue. */
-function deflate(diagonal: Float64Array, off: Float64Array, vectors: Float64Array, n: number, first: number): void {
+function deflate(
+  diagonal: Float64Array,
+  off: Float64Array,
+  vectors: Float64Array | undefined,
+  n: number,
+  first: number,
+  noise: number,
+): void {
   for (let step = 0; ; step++) {
-    const last = blockEnd(diagonal, off, n, first)
+    const last = blockEnd(off, n, first, noise)
     if (last === first) return
     if (step === mostSteps) throw new LatentkitError(`The eigenvalues of a matrix [${n}, ${n}] did not converge`)
     const half = (diagonal[first + 1]! - diagonal[first]!) / (2 * off[first]!)
@@ -108,7 +131,7 @@ function deflate(diagonal: Float64Array, off: Float64Array, vectors: Float64Arra
       carried = s * t
       diagonal[i + 1] = g + carried
       g = c * t - b
-      rotateRows(vectors, n, i, c, s)
+      if (vectors) rotateRows(vectors, n, i, c, s)
     }
     if (i >= first) continue
     diagonal[first]! -= carried
@@ -118,13 +141,9 @@ function deflate(diagonal: Float64Array, off: Float64Array, vectors: Float64Arra
 }
 
 /** The last row of the unreduced block that begins at `first`. */
-function blockEnd(diagonal: Float64Array, off: Float64Array, n: number, first: number): number {
+function blockEnd(off: Float64Array, n: number, first: number, noise: number): number {
   let last = first
-  while (last + 1 < n) {
-    const size = Math.abs(diagonal[last]!) + Math.abs(diagonal[last + 1]!)
-    if (Math.abs(off[last]!) <= Number.EPSILON * size + negligible) break
-    last++
-  }
+  while (last + 1 < n && Math.abs(off[last]!) > noise + negligible) last++
   return last
 }
 

@@ -8,6 +8,8 @@ export interface ZipEntry {
   readonly begin: number
   readonly end: number
   readonly crc: number
+  /** Length of the record unpacked, where it is deflated. */
+  readonly unpacked?: number
 }
 
 const largestDirectory = 64 << 20
@@ -16,10 +18,14 @@ const damaged = 'the archive is damaged or was cut off; load it again'
 /**
  * The records of a ZIP archive by name, all checked to lie inside the file.
  *
- * Only what torch.save writes: nothing compressed or encrypted, every name once. Throws FileError otherwise.
+ * Only what torch.save writes: nothing compressed (unless `deflated` allows what numpy writes) or encrypted, every name
+ * once. Throws FileError otherwise.
  * Source: APPNOTE.TXT 6.3.10 (PKWARE), sections 4.3 and 4.5.3.
  */
-export async function readZipDirectory(source: FileSource): Promise<Map<string, ZipEntry>> {
+export async function readZipDirectory(
+  source: FileSource,
+  { deflated = false }: { deflated?: boolean } = {},
+): Promise<Map<string, ZipEntry>> {
   const { count, size, offset } = await findDirectory(source)
   const bytes = await source.read(offset, size)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -38,7 +44,8 @@ export async function readZipDirectory(source: FileSource): Promise<Map<string, 
       new FileError(source.name, `record ${quoted(name)} ${reason}`, { offset: offset + at })
     if (view.getUint16(at + 8, true) & 1)
       throw fail('is encrypted, which torch.save never does; save it without a password')
-    if (view.getUint16(at + 10, true) !== 0)
+    const packed = view.getUint16(at + 10, true) === 8 && deflated
+    if (view.getUint16(at + 10, true) !== 0 && !packed)
       throw fail('is compressed, which torch.save never does; save it with torch.save')
     if (entries.has(name)) throw fail('is there twice; such an archive shows different things to different programs')
     const wide = zip64(extra, [
@@ -47,10 +54,17 @@ export async function readZipDirectory(source: FileSource): Promise<Map<string, 
       view.getUint32(at + 42, true),
     ])
     const [full, stored, header] = wide ?? []
-    if (full === undefined || stored !== full || header === undefined) throw fail(`has impossible sizes; ${damaged}`)
+    if (full === undefined || stored === undefined || header === undefined || (!packed && stored !== full)) {
+      throw fail(`has impossible sizes; ${damaged}`)
+    }
     const begin = await dataBegin(source, header, bytes.subarray(at + 46, at + 46 + nameLength))
-    if (begin === undefined || begin + full > offset) throw fail(`lies outside the archive; ${damaged}`)
-    entries.set(name, { begin, end: begin + full, crc: view.getUint32(at + 16, true) })
+    if (begin === undefined || begin + stored > offset) throw fail(`lies outside the archive; ${damaged}`)
+    entries.set(name, {
+      begin,
+      end: begin + stored,
+      crc: view.getUint32(at + 16, true),
+      ...(packed && { unpacked: full }),
+    })
     at = next
   }
   return entries
@@ -128,13 +142,66 @@ async function findDirectory(source: FileSource): Promise<{ count: number; size:
 export async function readZipEntry(
   source: FileSource,
   name: string,
-  { begin, end, crc }: ZipEntry,
+  { begin, end, crc, unpacked }: ZipEntry,
 ): Promise<Uint8Array> {
-  const bytes = await source.read(begin, end - begin)
-  if (crc32(bytes) !== crc) {
+  const stored = await source.read(begin, end - begin)
+  const bytes = unpacked === undefined ? stored : await inflate(stored, unpacked)
+  if (bytes === undefined || crc32(bytes) !== crc) {
     throw new FileError(source.name, `record ${quoted(name)} does not fit its checksum; load the file again`, {
       offset: begin,
     })
   }
   return bytes
+}
+
+/** A deflated record of a known length; undefined where it is damaged or of another length. */
+async function inflate(stored: Uint8Array, length: number): Promise<Uint8Array | undefined> {
+  // No stream of n bytes unpacks to more than 1032 n: what says so is not given the memory.
+  if (length > 1032 * stored.length) return undefined
+  const out = new Uint8Array(length)
+  const packed = new Blob([stored as Uint8Array<ArrayBuffer>]).stream()
+  const reader = packed.pipeThrough(new DecompressionStream('deflate-raw')).getReader()
+  let at = 0
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return at === length ? out : undefined
+      if (at + value.length > length) return undefined
+      out.set(value, at)
+      at += value.length
+    }
+  } catch {
+    return undefined
+  } finally {
+    await reader.cancel().catch(() => {})
+  }
+}
+
+/** A ZIP archive of records that are stored as they are, below 4 GiB. */
+export function encodeZip(records: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  const directory: Uint8Array[] = []
+  let offset = 0
+  for (const [name, data] of records) {
+    const text = new TextEncoder().encode(name)
+    const crc = crc32(data)
+    // Version 2.0, UTF-8 name, stored, 1980-01-01.
+    const common = [2, 20, 2, 0x800, 2, 0, 2, 0, 2, 33, 4, crc, 4, data.length, 4, data.length, 2, text.length, 2, 0]
+    pieces.push(fields(4, 0x04034b50, ...common), text, data)
+    directory.push(fields(4, 0x02014b50, 2, 20, ...common, 2, 0, 2, 0, 2, 0, 4, 0, 4, offset), text)
+    offset += 30 + text.length + data.length
+  }
+  const size = directory.reduce((sum, { length }) => sum + length, 0)
+  const count = records.size
+  const end = fields(4, 0x06054b50, 2, 0, 2, 0, 2, count, 2, count, 4, size, 4, offset, 2, 0)
+  return [...pieces, ...directory, end]
+}
+
+/** Little-endian numbers, each after its width in bytes. */
+function fields(...widthsAndValues: number[]): Uint8Array {
+  const bytes: number[] = []
+  for (let i = 0; i < widthsAndValues.length; i += 2) {
+    for (let k = 0; k < widthsAndValues[i]!; k++) bytes.push(Math.floor(widthsAndValues[i + 1]! / 256 ** k) % 256)
+  }
+  return Uint8Array.from(bytes)
 }
