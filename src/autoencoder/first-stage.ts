@@ -4,7 +4,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { decode, encode } from './autoencoder.js'
 import { type AutoencoderConfig, type FirstStageConfig, hasCodebook, type VqConfig } from './config.js'
 import { type Posterior, sample } from './posterior.js'
-import { decodeVq, encodeVq, type Quantized, type QuantizeOptions, quantize } from './vq.js'
+import { decodeVq, encodeVq, nearestCodes, type Quantized, type QuantizeOptions, quantize } from './vq.js'
 
 /**
  * Distribution of the latents that a diffusion model works on, for images [batch, 3, h, w] in [-1, 1]. Without KL it is a
@@ -18,7 +18,9 @@ export function encodeFirstStage(at: Scope, config: FirstStageConfig, images: Te
 /** Images, roughly in [-1, 1], of latents [batch, embed_dim, h, w]; a codebook's are quantised first. */
 export function decodeFirstStage(at: Scope, config: FirstStageConfig, latents: Tensor): Tensor {
   if ('f' in config) return latents
-  return hasCodebook(config) ? decodeVq(at, config, quantize(at, config, latents).latents) : decode(at, config, latents)
+  return hasCodebook(config)
+    ? decodeVq(at, config, nearestCodes(at, config, latents).codes)
+    : decode(at, config, latents)
 }
 
 /** Images that went through a first stage, with what its loss wants to know of the latents. */

@@ -46,13 +46,8 @@ export const decodeVq = (at: Scope, { ddconfig }: VqConfig, latents: Tensor, dro
     dropout,
   )
 
-/** The codes nearest to latents. Source: taming-transformers, vqvae/quantize.py, VectorQuantizer2. */
-export function quantize(
-  at: Scope,
-  { n_embed, embed_dim, beta, legacy }: Omit<VqConfig, 'ddconfig'>,
-  z: Tensor,
-  { learned = true }: QuantizeOptions = {},
-): Quantized {
+/** The codes nearest to latents, as latents, with the latents as rows and the numbers of their codes. */
+export function nearestCodes(at: Scope, { n_embed, embed_dim }: Pick<VqConfig, 'n_embed' | 'embed_dim'>, z: Tensor) {
   const codebook = at('quantize.embedding').parameter('weight', [n_embed, embed_dim], {
     kind: 'uniform',
     bound: 1 / n_embed,
@@ -64,11 +59,22 @@ export function quantize(
   const distances = sub(sum(square(codebook), { axes: 1 }), mul(matmul(rows, transpose(codebook)), 2))
   const nearest = argmin(distances, { axis: 1 })
   const codes = transpose(reshape(gather(codebook, nearest), byPosition.shape), [0, 3, 1, 2])
+  return { codes, rows, indices: reshape(nearest, [batch, height, width]) }
+}
+
+/** The codes nearest to latents, for training. Source: taming-transformers, vqvae/quantize.py, VectorQuantizer2. */
+export function quantize(
+  at: Scope,
+  { beta, legacy, ...config }: Omit<VqConfig, 'ddconfig'>,
+  z: Tensor,
+  { learned = true }: QuantizeOptions = {},
+): Quantized {
+  const { codes, rows, indices } = nearestCodes(at, config, z)
   const commitment = mean(square(sub(stopGradient(codes), z)))
   const learning = mean(square(sub(codes, stopGradient(z))))
   return {
     latents: straightThrough(codes, z),
-    indices: at('quantize').mark(reshape(nearest, [batch, height, width])),
+    indices: at('quantize').mark(indices),
     codebookLoss: !learned
       ? mul(commitment, beta)
       : legacy

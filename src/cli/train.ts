@@ -2,7 +2,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { fileInfo, lockFile, processor, readText, writeFileAtomic } from '#platform'
-import { type ConditioningName, conditionings } from '../conditioning/index.js'
+import { type ConditioningName, conditionings, withFiles } from '../conditioning/index.js'
 import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError } from '../schema/index.js'
@@ -128,8 +128,12 @@ async function trainRecipe(run: Run): Promise<Trained> {
   const recipe = parseConfig(text, diffusionRecipe, file!)
   const data = { ...recipe.data, folder: at(recipe.data.folder) }
   const first_stage = recipe.first_stage && at(recipe.first_stage)
+  const conditioning = recipe.conditioning && withFiles(recipe.conditioning, at)
   const frozen = Object.entries(recipe.frozen_embedders).map(([name, path]) => [name, at(path)])
-  return trainSecondStage({ ...recipe, data, first_stage, frozen_embedders: Object.fromEntries(frozen) }, run)
+  return trainSecondStage(
+    { ...recipe, data, first_stage, frozen_embedders: Object.fromEntries(frozen), conditioning },
+    run,
+  )
 }
 
 async function trainFolder(run: Run): Promise<Trained | undefined> {
@@ -179,7 +183,7 @@ async function trainSecondStage(recipe: DiffusionRecipe, run: Run): Promise<Trai
 
 /** What `generate` is to be told for the conditions of a model. */
 function wordsOf({ conditioning = {}, samples }: DiffusionRecipe): string {
-  const prompt = conditioning.text ? ` ${quoted(samples.prompts?.[0] ?? 'a prompt')}` : ''
+  const prompt = conditioning.text || conditioning.clip_text ? ` ${quoted(samples.prompts?.[0] ?? 'a prompt')}` : ''
   const given = Object.keys(conditioning) as ConditioningName[]
   const needed = new Set(given.flatMap(name => (name === 'neighbours' ? [] : Object.keys(conditionings[name].request))))
   return prompt + [...needed].map(field => ` --${field} …`).join('')

@@ -122,11 +122,13 @@ export function embedConditions(
   const contexts = all.flatMap(({ context }) => context ?? [])
   const planes = all.flatMap(({ concat }) => concat ?? [])
   const [y] = all.flatMap(({ y }) => y ?? [])
+  const [control] = all.filter(({ hint }) => hint !== undefined)
   const joined = (parts: Tensor[]) => (parts.length > 1 ? concat(parts, { axis: 1 }) : parts[0]!)
   return {
     ...(contexts.length > 0 && { context: joined(contexts) }),
     ...(planes.length > 0 && { concat: joined(planes) }),
     ...(y && { y }),
+    ...(control && { hint: control.hint!, strength: control.strength! }),
   }
 }
 
@@ -164,6 +166,12 @@ export async function learnConditions(
   }
   return { config: conditioningConfig.parse(config), ...(vocabulary !== undefined && { vocabulary }) }
 }
+
+/** A recipe's conditions with their files as they are seen from elsewhere. */
+export const withFiles = (recipe: ConditioningRecipe, at: (path: string) => string): ConditioningRecipe =>
+  Object.fromEntries(
+    present(recipe).map(({ name, conditioning, config }) => [name, conditioning.files?.(config, at) ?? config]),
+  )
 
 /** What `learnConditions` would give as far as a recipe alone tells. */
 export const assumedConditions = (recipe: ConditioningRecipe | undefined): ConditioningConfig =>
@@ -229,7 +237,11 @@ export function checkRequest(config: ConditioningConfig | undefined, request: Re
     if (request[name] === undefined || known.has(name)) continue
     throw new LatentkitError(`generate: "${name}" is not for this model, which ${takes}; leave it out`)
   }
-  if (config?.text === undefined && (request.prompt !== '' || request.negativePrompt !== '')) {
+  if (
+    config?.text === undefined &&
+    config?.clip_text === undefined &&
+    (request.prompt !== '' || request.negativePrompt !== '')
+  ) {
     throw new LatentkitError(
       all.length === 0
         ? 'generate: this model was trained without captions and takes no text; leave the prompt out'

@@ -19,6 +19,9 @@ export interface Conditioned {
   readonly concat?: Tensor
   /** What `num_classes` of the UNet says. */
   readonly y?: Tensor
+  /** Hints for ControlNets one after the other, [batch, 3 each, height, width] in pixels, and how much each counts, [batch, each]. */
+  readonly hint?: Tensor
+  readonly strength?: Tensor
 }
 
 /** What a UNet must be made for. */
@@ -64,6 +67,8 @@ export type Box = readonly [number, number, number, number]
 /** What a checkpoint keeps for its conditions beside weights and configuration. */
 export interface Stored {
   readonly vocabulary?: string | undefined
+  /** Words beside the vocabulary, with their numbers of tokens. */
+  readonly words?: ReadonlyMap<string, number> | undefined
   /** Image embeddings to retrieve from, [pictures, width]. */
   readonly neighbours?: Neighbours | undefined
 }
@@ -141,6 +146,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   readonly recipe?: z.ZodType<Recipe>
   /** The fields of a request that it listens to. */
   readonly request: Readonly<Record<string, RequestField>>
+  /** A recipe with its files as they are seen from elsewhere. */
+  files?(recipe: Recipe, at: (path: string) => string): Recipe
   /** The size of the picture that a request means, where it means one. */
   size?(config: Config, request: Request): { readonly width: number; readonly height: number } | undefined
   reach(config: Config, latentChannels: number): Reach

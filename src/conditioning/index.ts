@@ -17,6 +17,7 @@ export {
   requestShape,
   sizeOfRequest,
   stack,
+  withFiles,
 } from './conditions.js'
 export type {
   Asked,

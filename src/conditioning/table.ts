@@ -1,5 +1,7 @@
 import { classes } from './class.js'
+import { clipText } from './clip-text.js'
 import type { Conditioning } from './contract.js'
+import { control } from './control.js'
 import { layout } from './layout.js'
 import { lowResolution } from './low-resolution.js'
 import { mask } from './mask.js'
@@ -13,12 +15,14 @@ import { text } from './text.js'
  */
 export const conditionings = {
   text,
+  clip_text: clipText,
   class: classes,
   layout,
   map: semanticMap,
   low_resolution: lowResolution,
   mask,
   neighbours,
+  control,
 } satisfies Record<string, Conditioning<unknown, unknown>>
 
 /** Name of a conditioning in `conditionings`. */

@@ -3,8 +3,9 @@ import { LatentkitError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
 import { i64 } from '../tensor/tensor.js'
 import { type TextEncoderConfig, textEncoder, textEncoderConfig } from '../text/encoder.js'
-import { bpeTokenizer, learnBpe, type Tokenizer, vocabularySchema, vocabularySize } from '../text/index.js'
+import { bpeTokenizer, learnBpe, vocabularySchema, vocabularySize } from '../text/index.js'
 import type { Conditioning, Stored } from './contract.js'
+import { sentenceReader, storedVocabulary } from './sentences.js'
 
 const recipe = textEncoderConfig.omit({ vocab_size: true }).extend({
   vocabulary: z
@@ -24,42 +25,21 @@ export const text = {
   inputs: ({ max_seq_len }) => ({ tokens: i64(max_seq_len) }),
   embed: (at, config, { tokens }) => ({ context: textEncoder(at, config, tokens!) }),
   learn({ vocabulary: size, ...config }, { dataset, train, before }) {
-    const known = before?.stored.vocabulary
-    const captions = () => train.flatMap(i => dataset.pictures[i]!.captions)
-    const vocabulary = known ?? JSON.stringify(learnBpe(captions(), size))
-    return { config: { ...config, vocab_size: vocabularySize(parsed(vocabulary)) }, vocabulary }
+    const learned = () =>
+      learnBpe(
+        train.flatMap(i => dataset.pictures[i]!.captions),
+        size,
+      )
+    const vocabulary = before ? vocabularyOf(before.stored) : learned()
+    return { config: { ...config, vocab_size: vocabularySize(vocabulary) }, vocabulary: JSON.stringify(vocabulary) }
   },
   assume: ({ vocabulary, ...config }) => ({ ...config, vocab_size: vocabulary }),
-  reader(config, stored) {
-    const tokenizer = tokenizerOf(config, stored)
-    const { max_seq_len: length } = config
-    const numbers = (sentence: string) => ({ tokens: tokenizer.encode(sentence, length).ids })
-    return {
-      ofRecord: ({ caption }) => numbers(caption),
-      ofRequest: ({ prompt, negativePrompt }) => ({
-        positive: numbers(prompt),
-        negative: numbers(negativePrompt),
-        leftOut: tokenizer.encode(prompt, length).truncated,
-      }),
-      none: () => numbers(''),
-    }
+  reader({ vocab_size, max_seq_len }, stored) {
+    const tokenizer = bpeTokenizer(vocabularyOf(stored))
+    if (tokenizer.size !== vocab_size)
+      throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
+    return sentenceReader(tokenizer, max_seq_len, stored)
   },
 } satisfies Conditioning<TextEncoderConfig, z.output<typeof recipe>>
 
-function tokenizerOf({ vocab_size }: TextEncoderConfig, { vocabulary }: Stored): Tokenizer {
-  if (vocabulary === undefined) throw new LatentkitError('holds no vocabulary: it was trained without captions')
-  const tokenizer = bpeTokenizer(parsed(vocabulary))
-  if (tokenizer.size !== vocab_size)
-    throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
-  return tokenizer
-}
-
-function parsed(vocabulary: string) {
-  let value: unknown
-  try {
-    value = JSON.parse(vocabulary)
-  } catch (cause) {
-    throw new LatentkitError('is a damaged checkpoint: its vocabulary is no JSON', { cause })
-  }
-  return validate(vocabularySchema, value, 'vocabulary')
-}
+const vocabularyOf = (stored: Stored) => validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')

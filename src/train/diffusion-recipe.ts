@@ -74,7 +74,8 @@ export const diffusionRecipe = z
       problem(['loss', 'min_snr_gamma'], 'is a weight for noise, images or v: a flow has none')
     if (special && loss.elbo_weight > 0)
       problem(['loss', 'elbo_weight'], `the bound is that of a schedule that ends with some signal: not for ${special}`)
-    if (samples.prompts && !conditioning?.text) problem(['samples', 'prompts'], 'the model takes no text')
+    if (samples.prompts && !conditioning?.text && !conditioning?.clip_text)
+      problem(['samples', 'prompts'], 'the model takes no text')
   })
 /** A checked recipe of a diffusion model, defaults filled in. */
 export type DiffusionRecipe = z.infer<typeof diffusionRecipe>
