@@ -2,11 +2,16 @@ import { type ConditionsReader, readersOf } from '../conditioning/index.js'
 import { modelSchedule } from '../diffusion/index.js'
 import { FileError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
+import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { expectTensors } from '../weights/expect-tensors.js'
+import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
 import { type ModelConfig, modelConfig } from './model-config.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from './programs.js'
 import { trainedSize } from './settings.js'
+
+/** Tensors that can be read one by one. */
+export type ReadableWeights = Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
 
 /** A checkpoint that was found to hold a whole model. */
 export interface CheckpointModel {
@@ -14,6 +19,10 @@ export interface CheckpointModel {
   readonly config: ModelConfig
   readonly conditions: ConditionsReader
   readonly alphasCumprod: Float64Array
+  /** Where its networks take their weights: the checkpoint's own, with what adapters make of them. */
+  readonly weights: ReadableWeights
+  /** Puts what is added to the model into its programs. */
+  readonly adapt: (program: Program) => Program
 }
 
 /**
@@ -37,7 +46,14 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
   const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
   const parameters = programs.flat().flatMap(program => program.parameters.map(p => [p.name, p.shape] as const))
   expectTensors({ name, tensors: weights }, new Map(parameters), { what: 'the model' })
-  return { checkpoint, config, conditions, alphasCumprod: modelSchedule(diffusion).alphasCumprod }
+  return {
+    checkpoint,
+    config,
+    conditions,
+    alphasCumprod: modelSchedule(diffusion).alphasCumprod,
+    weights: { tensors: weights, read: checkpoint.read },
+    adapt: program => program,
+  }
 }
 
 /** Every layer has a tensor at least: a config of more layers than that would only cost time before it is refused. */

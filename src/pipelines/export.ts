@@ -8,7 +8,7 @@ import { type TensorToWrite, writeSafetensors } from '../weights/safetensors.js'
 import type { CheckpointModel } from './checkpoint-model.js'
 import { channelValues, type DiffusionConfig, type ModelConfig } from './model-config.js'
 
-type Exported = Pick<CheckpointModel, 'checkpoint' | 'config'>
+type Exported = Pick<CheckpointModel, 'checkpoint' | 'config' | 'weights'>
 
 /**
  * Writes a model as CompVis' code loads it: one .safetensors file by the original names. There is one scale for all
@@ -116,12 +116,12 @@ const oneScale = ({ scale_factor, shift_factor }: ModelConfig): number | undefin
   typeof scale_factor === 'number' && shift_factor === 0 ? scale_factor : undefined
 
 /** All weights, with the latents' scale and shift in the two convolutions around them where no single number says them. */
-async function scaledWeights({ checkpoint, config }: Exported): Promise<Map<string, TensorToWrite>> {
+async function scaledWeights({ weights: { tensors, read }, config }: Exported): Promise<Map<string, TensorToWrite>> {
   const { embed_dim: channels } = autoencoderOf(config)
   const weights = new Map<string, TensorToWrite>(
-    [...checkpoint.weights].map(([name, { dtype, shape }]) => [
+    [...tensors].map(([name, { dtype, shape }]) => [
       name,
-      { dtype, shape, bytes: async () => (await checkpoint.read(name)).bytes },
+      { dtype, shape, bytes: async () => (await read(name)).bytes },
     ]),
   )
   if (oneScale(config) !== undefined) return weights
@@ -129,10 +129,10 @@ async function scaledWeights({ checkpoint, config }: Exported): Promise<Map<stri
   const shift = channelValues(config.shift_factor, channels)
   const change = async (layer: string, move: (weight: Float32Array, bias: Float32Array) => void) => {
     const names = [`first_stage_model.${layer}.weight`, `first_stage_model.${layer}.bias`] as const
-    const [weight, bias] = await Promise.all(names.map(async name => toFloat32(await checkpoint.read(name)).slice()))
+    const [weight, bias] = await Promise.all(names.map(async name => toFloat32(await read(name)).slice()))
     move(weight!, bias!)
     for (const [i, numbers] of [weight!, bias!].entries())
-      weights.set(names[i]!, fromFloat32(numbers, checkpoint.weights.get(names[i]!)!.shape))
+      weights.set(names[i]!, fromFloat32(numbers, tensors.get(names[i]!)!.shape))
   }
   // Rows of means, then of log variances: the model's latents are (z - shift) scale.
   await change('quant_conv', (weight, bias) => {

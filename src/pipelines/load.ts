@@ -4,11 +4,12 @@ import type { FileSource, SourceLike } from '../platform/types.js'
 import { type DeviceName, openDevice } from '../runtime/index.js'
 import { openCheckpoint } from '../weights/checkpoint.js'
 import { closingOnError } from '../weights/tensor-file.js'
+import { type Adaptation, adaptModel } from './adapted-model.js'
 import { type CheckpointModel, checkpointModel } from './checkpoint-model.js'
 import { Model } from './model.js'
 
-/** Where a model runs. */
-export interface LoadOptions {
+/** Where a model runs, and what is added to it. */
+export interface LoadOptions extends Adaptation {
   /** `cpu` by default, in a browser by WebAssembly; `auto` takes a graphics card where one is faster. */
   readonly device?: DeviceName | 'auto' | undefined
   /** Threads of the processor; all by default. */
@@ -35,7 +36,7 @@ export async function load(from: SourceLike = bundledModel(), options: LoadOptio
   const { device: name = 'cpu', threads } = options
   const [device, model] = await Promise.allSettled([
     openDevice(name, threads === undefined ? {} : { threads }),
-    openModel(from),
+    openModel(from, options),
   ])
   if (device.status === 'fulfilled' && model.status === 'fulfilled') return new Model(model.value, device.value)
   if (device.status === 'fulfilled') await device.value.dispose()
@@ -43,9 +44,10 @@ export async function load(from: SourceLike = bundledModel(), options: LoadOptio
   throw model.status === 'rejected' ? model.reason : (device as PromiseRejectedResult).reason
 }
 
-async function openModel(from: SourceLike): Promise<CheckpointModel> {
+async function openModel(from: SourceLike, adaptation: Adaptation): Promise<CheckpointModel> {
   const checkpoint = await openCheckpoint(await inOnePiece(await openSource(from)))
-  return closingOnError(checkpoint, async () => checkpointModel(checkpoint))
+  const model = await closingOnError(checkpoint, async () => checkpointModel(checkpoint))
+  return adaptModel(model, adaptation)
 }
 
 /** What no device can read by itself is read now, rather than in a request for each tensor. */

@@ -199,7 +199,7 @@ export class Model implements AsyncDisposable {
   }
 
   #compile(program: Executable['program']): Promise<Executable> {
-    return this.#device.compile(program, { weights: this.#model.checkpoint.weights })
+    return this.#device.compile(this.#model.adapt(program), { weights: this.#model.weights })
   }
 
   /** Frees everything that the model holds; generations that run are ended with an error. */

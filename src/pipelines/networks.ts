@@ -4,9 +4,12 @@ import { type Conditioned, embedConditions, type Place } from '../conditioning/i
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
 import type { Scope } from '../tensor/program.js'
-import { concat } from '../tensor/slice.js'
+import { unsqueeze } from '../tensor/reshape.js'
+import { concat, split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { unet } from '../unet/unet.js'
+import type { UnetConfig } from '../unet/config.js'
+import { controlNet } from '../unet/control-net.js'
+import { type UnetInputs, unet } from '../unet/unet.js'
 import { channelValues, type ModelConfig } from './model-config.js'
 
 /** Distribution of the first stage's latents for images [batch, 3, h, w] in [-1, 1]. */
@@ -45,9 +48,24 @@ export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Ten
 export function predict(
   at: Scope,
   config: ModelConfig,
-  { x, t, context, concat: beside, y }: { x: Tensor; t: Tensor } & Conditioned,
+  { x, t, context, concat: beside, y, hint, strength }: { x: Tensor; t: Tensor } & Conditioned,
 ): Tensor {
   if (config.unet_config === undefined) throw new TypeError('predict: the model is a first stage alone, without a UNet')
-  const input = beside ? concat([x, beside], { axis: 1 }) : x
-  return unet(at('model.diffusion_model'), config.unet_config, { x: input, t, context, y })
+  const inputs = { x: beside ? concat([x, beside], { axis: 1 }) : x, t, context, y }
+  const control = hint && controls(at, config.unet_config, inputs, hint, strength!)
+  return unet(at('model.diffusion_model'), config.unet_config, { ...inputs, control })
+}
+
+/** Where a model's i-th ControlNet has its parameters; the first as in the original's checkpoints. */
+export const controlScope = (i: number): string => (i === 0 ? 'control_model' : `control_model_${i + 1}`)
+
+/** What ControlNets add together, each by its hint's weight. */
+function controls(at: Scope, config: UnetConfig, inputs: UnetInputs, hint: Tensor, strength: Tensor): Tensor[] {
+  const count = strength.shape[1]!
+  const hints = split(hint, count, { axis: 1 })
+  const weights = split(strength, count, { axis: 1 })
+  const all = hints.map((hint, i) =>
+    controlNet(at(controlScope(i)), config, { ...inputs, hint, strength: unsqueeze(unsqueeze(weights[i]!, 2), 3) }),
+  )
+  return all.reduce((sum, next) => sum.map((h, i) => add(h, next[i]!)))
 }

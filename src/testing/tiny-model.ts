@@ -1,7 +1,10 @@
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
+import { encodeImages } from '../pipelines/networks.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from '../pipelines/programs.js'
 import { trainedSize } from '../pipelines/settings.js'
 import { version } from '../platform/version.js'
+import { trace } from '../tensor/program.js'
+import { f32 } from '../tensor/tensor.js'
 import { learnBpe, vocabularySize } from '../text/index.js'
 import { encodeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
@@ -59,7 +62,15 @@ export function tinyConfig({ text = true } = {}): ModelConfig {
 export function tinyCheckpoint(config = tinyConfig()): Uint8Array {
   const size = { width: trainedSize(config), height: trainedSize(config) }
   const text = config.conditioning?.text !== undefined
-  const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
+  const encoding = trace({ images: f32(1, 3, size.height, size.width) }, (at, { images }) => ({
+    ...encodeImages(at, config, images),
+  }))
+  const programs = [
+    denoisingProgram(config, size),
+    decodingProgram(config, size),
+    conditionProgram(config, size) ?? [],
+    encoding,
+  ]
   const weights = programs
     .flat()
     .flatMap(program =>

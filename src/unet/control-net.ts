@@ -12,7 +12,7 @@ import type { UnetInputs } from './unet.js'
 export interface ControlInputs extends Pick<UnetInputs, 'x' | 't' | 'context' | 'y'> {
   /** The picture that says where things are, in pixels: [batch, channels, height, width], in [0, 1]. */
   hint: Tensor
-  /** How much it counts: a scalar. */
+  /** How much it counts: one number, or one for each sample, [batch, 1, 1, 1]. */
   strength?: Tensor | undefined
 }
 
