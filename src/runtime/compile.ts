@@ -12,7 +12,7 @@ import { loadWeights, type Weights } from './weights.js'
 export interface DeviceHost {
   readonly name: string
   readonly engine: RemoteEngine
-  readonly target: Omit<Target, 'training'>
+  target: Omit<Target, 'training'>
   readonly filesOnDisk: boolean
   /** Where the device tells them. */
   limits?: MemoryLimits

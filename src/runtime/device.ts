@@ -1,7 +1,9 @@
 import { processor } from '#platform'
 import type { Target } from '../compiler/target.js'
+import type { Tuned } from '../compiler/use.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Program } from '../tensor/program.js'
+import { channelBlock } from './channel-block.js'
 import { compileModel, type DeviceHost } from './compile.js'
 import { checkNumbers, isFaster, largestBuffer, WrongNumbersError } from './device-check.js'
 import { type Executable, makeExecutable } from './executable.js'
@@ -34,11 +36,13 @@ export interface DeviceOptions {
 export class Device implements AsyncDisposable {
   readonly name: DeviceName
   readonly #host: DeviceHost
+  readonly #measured: Tuned | undefined
   #processes = onlyProcess
 
   private constructor(name: DeviceName, host: DeviceHost) {
     this.name = name
     this.#host = host
+    this.#measured = host.target.tuned
   }
 
   static async open(name: DeviceName, options: DeviceOptions): Promise<Device> {
@@ -85,6 +89,16 @@ export class Device implements AsyncDisposable {
    */
   tune(program: Program, options: TuneOptions = {}): AsyncGenerator<TunedUse> {
     return tuneProgram(this.#host, program, options)
+  }
+
+  /** How uses of operations are lowered here where it was measured; programs compiled from now on take it. */
+  get tuned(): Tuned {
+    return this.#host.target.tuned ?? {}
+  }
+
+  /** Has programs that are compiled from now on take other choices; none are the ones that were measured here. */
+  useTuned(tuned: Tuned | undefined): void {
+    this.#host.target = { ...this.#host.target, tuned: tuned ?? this.#measured }
   }
 
   /** The processes that train together: this one alone until it has joined others. */

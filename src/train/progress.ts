@@ -13,6 +13,8 @@ export const progressSchema = z.object({
   step: z.int().nonnegative(),
   /** Updates of the optimiser's moments. */
   updates: z.int().nonnegative(),
+  /** How operations were lowered where it had been measured, by use. */
+  tuned: z.record(z.string(), z.string()).optional(),
   /** Where the data stands. */
   data: z
     .object({
@@ -28,5 +30,6 @@ export const progressSchema = z.object({
 export interface Progress {
   readonly step: number
   readonly updates: number
+  readonly tuned?: Readonly<Record<string, string>> | undefined
   readonly data?: DrawState | undefined
 }
