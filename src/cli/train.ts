@@ -7,6 +7,7 @@ import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError } from '../schema/index.js'
 import { type AutoencoderRecipe, autoencoderRecipe } from '../train/autoencoder-recipe.js'
+import { mapPlaces } from '../train/data-settings.js'
 import { type DiffusionRecipe, diffusionRecipe } from '../train/diffusion-recipe.js'
 import type { TrainEvent } from '../train/events.js'
 import { checkpointAt } from '../train/learner.js'
@@ -123,10 +124,10 @@ async function trainRecipe(run: Run): Promise<Trained> {
   if (what === 'autoencoder') {
     const recipe = parseConfig(text, autoencoderRecipe, file!)
     const loss = { ...recipe.loss, perceptual_weights: recipe.loss.perceptual_weights.map(at) }
-    return trainFirstStage({ ...recipe, loss, data: { ...recipe.data, folder: at(recipe.data.folder) } }, run)
+    return trainFirstStage({ ...recipe, loss, data: mapPlaces(recipe.data, at) }, run)
   }
   const recipe = parseConfig(text, diffusionRecipe, file!)
-  const data = { ...recipe.data, folder: at(recipe.data.folder) }
+  const data = mapPlaces(recipe.data, at)
   const first_stage = recipe.first_stage && at(recipe.first_stage)
   const conditioning = recipe.conditioning && withFiles(recipe.conditioning, at)
   const frozen = Object.entries(recipe.frozen_embedders).map(([name, path]) => [name, at(path)])
@@ -161,7 +162,7 @@ async function trainFolder(run: Run): Promise<Trained | undefined> {
 
 /** What was planned, to be changed and trained by hand; its folder of pictures is named from the root. */
 async function writeRecipe(path: string, recipe: AutoencoderRecipe | DiffusionRecipe): Promise<void> {
-  const data = { ...recipe.data, folder: resolve(recipe.data.folder) }
+  const data = mapPlaces(recipe.data, path => resolve(path))
   await writeFileAtomic(path, stringify(JSON.parse(JSON.stringify({ ...recipe, data }))))
 }
 

@@ -4,8 +4,8 @@ import type { Dataset } from './dataset.js'
 const block = 4096
 
 /**
- * SHA-256 (hexadecimal) over the names, sizes, captions, labels, boxes, maps and splits of all pictures and over `also`, plain data
- * such as the transform: what was computed from a dataset is stale where this differs.
+ * SHA-256 (hexadecimal) over the names, sizes, captions, labels, boxes, maps and splits of all pictures and over `also`,
+ * plain data such as the transform: what was computed from a dataset is stale where this differs.
  */
 export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also: unknown = null): Promise<string> {
   let digest = await sha256(canonical(also))

@@ -13,6 +13,7 @@ export function folderSource({ folder, pictures, labels, skipped: leftOut }: Dat
     name: folder,
     parts: pictures.length,
     labels,
+    pictures,
     skipped,
     async *read(part, { from = 0 } = {}) {
       if (from > 0) return
@@ -29,8 +30,8 @@ export function folderSource({ folder, pictures, labels, skipped: leftOut }: Dat
     },
     async *files() {
       for (const { file, size, map } of pictures) {
-        yield { name: file, path: joinPath(folder, file), size }
-        if (map !== undefined) yield { name: map, path: joinPath(folder, map), size: 0 }
+        yield { name: file, path: joinPath(folder, file), size, modified: 0 }
+        if (map !== undefined) yield { name: map, path: joinPath(folder, map), size: 0, modified: 0 }
       }
     },
   }

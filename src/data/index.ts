@@ -3,6 +3,7 @@ export { type Batch, captionOf, type LoadOptions, loadBatch, type TrainingBatch,
 export { type BatchingOptions, type BatchState, batchSamples, type Loaded } from './batching.js'
 export { type BucketSettings, bucketSettings, bucketShapes, nearestShape } from './buckets.js'
 export { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
+export { contentDigest, type KnownDigests } from './digest.js'
 export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
 export { fingerprint } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
@@ -21,6 +22,7 @@ export {
   pictureBatches,
   type TrainingPictures,
 } from './pictures.js'
+export { mapAhead, readAhead } from './read-ahead.js'
 export { openShards } from './shards.js'
 export {
   type Address,

@@ -85,10 +85,15 @@ export async function openParquet(
     skipped,
     read: (part, options) => readRows(library, parts[part]!, part, skipped, isSplit, options),
     async *files() {
-      for (const { path, size } of files) yield { name: baseName(path), path, size }
+      for (const { path, size } of files) {
+        const modified = isUrl(path) ? 0 : ((await fileInfo(path))?.modified ?? 0)
+        yield { name: baseName(path), path, size, modified }
+      }
     },
   }
 }
+
+const isUrl = (path: string) => /^https?:\/\//i.test(path)
 
 /** A file that cannot be read at all; the others can. */
 class DamagedFile extends Error {}
@@ -104,7 +109,7 @@ async function findFiles(from: string | readonly string[]): Promise<string[]> {
   }
   for (const path of [from].flat().flatMap(expandBraces)) {
     const before = found.length
-    const info = /^https?:\/\//i.test(path) ? { kind: 'file' } : await fileInfo(path)
+    const info = isUrl(path) ? { kind: 'file' } : await fileInfo(path)
     if (info === undefined) throw new FileError(path, 'there is no such file or folder; check the path')
     if (info.kind === 'file') found.push(path)
     else await inside(path)

@@ -34,3 +34,16 @@ export function atMost(count: number): <T>(work: () => Promise<T>) => Promise<{ 
     return { done }
   }
 }
+
+/** What `work` makes of values, in their order, with so many of them in work or waiting at once. */
+export async function* mapAhead<A, B>(
+  values: AsyncIterable<A>,
+  work: (value: A) => Promise<B>,
+  { atOnce, ahead }: { atOnce: number; ahead: number },
+): AsyncGenerator<{ value: A; made: Promise<B> }> {
+  async function* started() {
+    const slot = atMost(atOnce)
+    for await (const value of values) yield { value, made: (await slot(() => work(value))).done }
+  }
+  yield* readAhead(started(), ahead)
+}

@@ -59,7 +59,7 @@ export async function openShards(
     skipped,
     read: (part, options) => readShard(files[part]!, part, skipped, options),
     async *files() {
-      for (const path of files) yield { name: baseName(path), path, size: (await sizeOf(path)) ?? 0 }
+      for (const path of files) yield { name: baseName(path), path, ...(await stateOf(path)) }
     },
   }
   for await (const _ of everySample(source, [0, 0], signal)) return source
@@ -72,7 +72,11 @@ export async function openShards(
 }
 
 const isUrl = (path: string) => /^https?:\/\//i.test(path)
-const sizeOf = async (path: string) => (isUrl(path) ? undefined : (await fileInfo(path))?.size)
+
+async function stateOf(path: string): Promise<{ size: number; modified: number }> {
+  const info = isUrl(path) ? undefined : await fileInfo(path)
+  return { size: info?.size ?? 0, modified: info?.modified ?? 0 }
+}
 
 /** The shards that are there, in order; FileError naming those that are not. */
 async function findShards(from: string | readonly string[]): Promise<string[]> {

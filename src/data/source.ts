@@ -1,6 +1,6 @@
 import { FileError } from '../platform/errors.js'
 import type { Annotations } from './annotations.js'
-import type { Problem } from './dataset.js'
+import type { Picture, Problem } from './dataset.js'
 
 /** Where a sample lies in its source: the part, and its place in that. */
 export type Address = readonly [part: number, index: number]
@@ -33,8 +33,10 @@ export interface Source<S extends Sample = Sample> {
   read(part: number, options?: ReadOptions): AsyncGenerator<S>
   /** What was left out so far. */
   readonly skipped: Skipped
-  /** The bytes it is made of: a digest of each file, so that whatever was computed from them cannot go stale. */
+  /** The files it is made of, by whose digests whatever was computed from them is known to be theirs. */
   files(): AsyncIterable<SourceFile>
+  /** What is known of each part without reading it, where parts are the pictures of a folder. */
+  readonly pictures?: readonly Picture[]
 }
 
 export interface ReadOptions {
@@ -46,7 +48,9 @@ export interface ReadOptions {
 export interface SourceFile {
   readonly name: string
   readonly path: string
+  /** Bytes, and time of the last change in milliseconds since 1970, where they are known without asking a server. */
   readonly size: number
+  readonly modified: number
 }
 
 /** Samples and parts of shards that were left out, counted, each place once however often it is met. */

@@ -22,6 +22,7 @@ import { drawnParameters } from '../testing/parameters.js'
 import { type Checkpoint, encodeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { diffusionProgram } from './diffusion.js'
+import { mapPlaces } from './data-settings.js'
 import { type DiffusionRecipe, diffusionRecipe } from './diffusion-recipe.js'
 import { checkpointAt } from './learner.js'
 import { diffusionModel, trainDiffusion } from './train-diffusion.js'
@@ -169,7 +170,7 @@ for (const [name, given] of twins) {
     const files = Object.entries(given.frozen_embedders).map(([embedder, path]) => [embedder, at(path)])
     const recipe: DiffusionRecipe = {
       ...given,
-      data: { ...given.data, folder: at(given.data.folder) },
+      data: mapPlaces(given.data, at),
       conditioning: given.conditioning && withFiles(given.conditioning, at),
       frozen_embedders: Object.fromEntries(files),
       samples: { ...given.samples, count: 2, steps: 2 },

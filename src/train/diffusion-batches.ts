@@ -29,7 +29,7 @@ export interface DiffusionChance {
 /** Makes the inputs of a diffusion program, [batch, ...] each, from latents and chance; those of conditions come beside. */
 export function diffusionInputs(
   source: Pick<DiffusionSource, 'config' | 'latents' | 'loss'>,
-): (draws: readonly Draw[], chance: DiffusionChance) => HostTensors {
+): (draws: readonly Draw[], chance: DiffusionChance) => Promise<HostTensors> {
   const { config, latents, loss } = source
   const diffusion = config.diffusion!
   const { parameterization } = diffusion
@@ -39,21 +39,17 @@ export function diffusionInputs(
   const bound = loss.elbo_weight > 0 ? ddpmBuffers(diffusion, { parameterization: prediction }).lvlbWeights : undefined
   const gamma = loss.min_snr_gamma
   const [channels, height, width] = latents.shape
-  const length = channels * height * width
   const scales = channelValues(config.scale_factor, channels)
   const shifts = channelValues(config.shift_factor, channels)
 
-  return (draws, { noise, times, posterior }) => {
+  return async (draws, { noise, times, posterior }) => {
     const batch = draws.length
-    const x0 = new Float32Array(batch * length)
-    for (const [i, draw] of draws.entries()) {
-      const from = latents.offset(draw.index, draw.flip < 0.5)
-      for (let j = 0; j < length; j++) {
-        const c = Math.floor(j / (height * width))
-        const spread = posterior ? latents.deviations[from + j]! * posterior[i * length + j]! : 0
-        x0[i * length + j] = (latents.means[from + j]! + spread - shifts[c]!) * scales[c]!
-      }
-    }
+    const { means, deviations } = await latents.read(draws)
+    const x0 = means.map((mean, i) => {
+      const c = Math.floor(i / (height * width)) % channels
+      const spread = posterior ? deviations[i]! * posterior[i]! : 0
+      return (mean + spread - shifts[c]!) * scales[c]!
+    })
     const perSample = (of: (t: number) => number) => hostTensor(Float32Array.from(times, of))
     return {
       x0: hostTensor(x0, [batch, ...latents.shape]),
@@ -103,7 +99,7 @@ export async function* diffusionBatches(
       dropped: i => lots[i]! < dropout,
       random: i => streamOf(seed, 'condition', numbered + i),
     })
-    yield { inputs: { ...inputsOf(drawn, chance), ...conditions }, data: mine.state() }
+    yield { inputs: { ...(await inputsOf(drawn, chance)), ...conditions }, data: mine.state() }
   }
 }
 

@@ -17,20 +17,19 @@ import type { Checkpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import { conditionBatches } from './condition-batches.js'
-import { openData } from './data-settings.js'
+import { damagedIn, openDataSource, withoutPlaces } from './data-settings.js'
 import { diffusionProgram } from './diffusion.js'
 import { type DiffusionSource, diffusionBatches, diffusionInputs } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
 import type { TrainEvent } from './events.js'
 import { fit, type Task } from './fit.js'
 import { openFrozenEmbedders } from './frozen-embedders.js'
-import { channelFactors, encodeDataset, type Latents } from './latents.js'
-import { type DeviceLearner, openLearner } from './learner.js'
+import { channelFactors, encodeSource, type Latents } from './latents.js'
+import { type Evaluation, openLearner } from './learner.js'
 import { sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
-import { tunedAsBefore } from './tuned-choices.js'
 
 /** What training a diffusion model takes. */
 export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
@@ -60,26 +59,29 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const { device, recipe, path, resume, start, signal, firstStage = pixels, latentFolder } = options
   const { data, training } = recipe
   const { processes } = device
-  yield* tunedAsBefore(device, resume)
-  const dataset = await openData(data, signal)
-  const { train } = splitDataset(dataset)
-  const { config: conditioning, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
+  const pictures = await openDataSource(data, signal)
   const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
-  const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
   // One process computes latents for all that share its disk.
   if (processes.rank > 0) await processes.barrier()
-  const latents = yield* encodeDataset({
+  const latents = yield* encodeSource({
     device,
-    dataset,
+    source: pictures,
     checkpoint: firstStage,
-    config: unscaled,
+    config: modelConfig.parse({ first_stage_config }),
     size: data.size,
     flip: data.flip,
+    damaged: damagedIn(data),
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
   })
+  await using _ = { [Symbol.asyncDispose]: latents.close }
   if (processes.rank === 0) await processes.barrier()
-  const config = modelConfig.parse({ ...unscaled, ...latentFactors(recipe, latents, train) })
+  const { dataset } = latents
+  const { train } = splitDataset(dataset, { share: data.held_out })
+  const { config: conditioning, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
+  if (!pictures.pictures) checkStreamed(conditioning, pictures.name)
+  const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
+  const config = modelConfig.parse({ ...unscaled, ...(await latentFactors(recipe, latents, train)) })
   const neighbours = yield* retrieved(conditioning, { device, dataset, train, signal })
   const reader = readersOf('the recipe', conditioning, { vocabulary, neighbours })
   const source: DiffusionSource = {
@@ -105,15 +107,32 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
       library: version,
       config,
       ...(vocabulary !== undefined && { vocabulary }),
-      recipe: { ...recipe, data: { ...data, folder: undefined }, first_stage: undefined, frozen_embedders: undefined },
+      recipe: { ...recipe, data: withoutPlaces(data), first_stage: undefined, frozen_embedders: undefined },
       data: await fingerprint(dataset),
     },
     also,
     resume,
     start,
   })
-  const task = await diffusionTask(recipe, { source, dataset, reader }, learner, frozen, processes)
+  const task = await diffusionTask(
+    recipe,
+    { source, dataset, reader, heldOutShare: data.held_out },
+    learner,
+    frozen,
+    processes,
+  )
   yield* fit(task, learner, { settings: training, processes, signal })
+}
+
+/** Refuses conditions that look at the pictures again, where pictures come as a stream and cannot be gone back to. */
+function checkStreamed(conditioning: ConditioningConfig, name: string): void {
+  const known = ['text', 'class', 'layout']
+  const foreign = Object.keys(conditioning).filter(condition => !known.includes(condition))
+  if (foreign.length === 0) return
+  throw new LatentkitError(
+    `Cannot train with the condition ${foreign.join(', ')} on ${name}: from shards and Parquet files ${known.join(', ')} ` +
+      'are taken; unpack the pictures into a folder',
+  )
 }
 
 /** What the data decide of the conditions, or did when the checkpoint began that is gone on from. */
@@ -147,13 +166,13 @@ export function diffusionModel(
 }
 
 /** What brings latents to a deviation of 1. The original takes one factor from its first batch, here all pictures tell. */
-function latentFactors(
+async function latentFactors(
   { scale_factor }: DiffusionRecipe,
   latents: Latents,
   train: readonly number[],
-): { scale_factor: number | number[]; shift_factor: number | number[] } {
+): Promise<{ scale_factor: number | number[]; shift_factor: number | number[] }> {
   if (typeof scale_factor === 'number') return { scale_factor, shift_factor: 0 }
-  const factors = channelFactors(latents, train)
+  const factors = await channelFactors(latents, train)
   if (scale_factor === 'per_channel') return factors
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const squares = factors.scale_factor.map((scale, c) => 1 / scale ** 2 + factors.shift_factor[c]! ** 2)
@@ -192,22 +211,26 @@ function keptNeighbours({ neighbours }: ConditioningConfig, index: Neighbours | 
   return [[indexName, fromFloat32(kept, [count, width])]]
 }
 
-interface TaskSource {
+/** What the task of training a diffusion model is made from. */
+export interface TaskSource {
   readonly source: DiffusionSource
   readonly dataset: Dataset
   readonly reader: ConditionsReader
+  /** The share of the pictures that is measured with; a twentieth by default. */
+  readonly heldOutShare?: number
 }
 
-async function diffusionTask(
-  recipe: DiffusionRecipe,
-  { source, dataset, reader }: TaskSource,
-  learner: DeviceLearner,
+/** The batches, held-out losses and pictures of training a diffusion model. */
+export async function diffusionTask(
+  recipe: Pick<DiffusionRecipe, 'training' | 'samples' | 'loss' | 'condition_dropout'>,
+  { source, dataset, reader, heldOutShare }: TaskSource,
+  learner: Evaluation,
   frozen: WeightSource,
   place: Place,
 ): Promise<Task> {
   const { training, samples } = recipe
   const { latents, config } = source
-  const { train, heldOut } = splitDataset(dataset)
+  const { train, heldOut } = splitDataset(dataset, heldOutShare === undefined ? {} : { share: heldOutShare })
   const tests = heldOut.length > 0 ? heldOut : train
   const batch = Math.min(training.batch, tests.length)
   const shapes = { batch, latents: latents.shape }
@@ -232,7 +255,7 @@ async function diffusionTask(
         dropped: () => dropped,
         random: i => streamOf(training.seed, 'held-out-condition', group * batch + i),
       })
-      const { loss } = await measure({ ...inputsOf(draws, { noise, times }), ...conditions })
+      const { loss } = await measure({ ...(await inputsOf(draws, { noise, times })), ...conditions })
       sum += Number(loss!.data[0])
     }
     return sum / groups
