@@ -30,6 +30,7 @@ import { sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
+import { tunedAsBefore } from './tuned-choices.js'
 
 /** What training a diffusion model takes. */
 export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
@@ -59,6 +60,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const { device, recipe, path, resume, start, signal, firstStage = pixels, latentFolder } = options
   const { data, training } = recipe
   const { processes } = device
+  yield* tunedAsBefore(device, resume)
   const pictures = await openDataSource(data, signal)
   const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
   // One process computes latents for all that share its disk.
