@@ -1,6 +1,7 @@
 // What is measured: the same descriptions serve our side (ours.js) and the peer (peer/main.py), so that both build the
 // same networks from the same configurations, the bundled model's out of its own recipes.
 import { readFileSync } from 'node:fs'
+import { autoencoderConfig } from '../dist/autoencoder/config.js'
 import { assumedConditions } from '../dist/conditioning/index.js'
 import { parseConfig } from '../dist/schema/config.js'
 import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
@@ -12,11 +13,7 @@ const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
 const autoencoder = recipe('emoji-autoencoder.yaml', autoencoderRecipe)
 const diffusion = recipe('emoji-diffusion.yaml', diffusionRecipe)
-const emoji = diffusionModel(
-  diffusion,
-  autoencoder.first_stage_config,
-  assumedConditions(diffusion.conditioning),
-)
+const emoji = diffusionModel(diffusion, autoencoder.first_stage_config, assumedConditions(diffusion.conditioning))
 
 /** 40 million parameters, after the unconditional models of the paper's table 12: attention at 16 and 8, heads of 32. */
 const ldm = diffusionModel(
@@ -50,6 +47,21 @@ const sd15 = unetConfig.parse({
   transformer_depth: 1,
   context_dim: 768,
   legacy: false,
+})
+
+/** Its first stage. Source: the same file. */
+const sdFirstStage = autoencoderConfig.parse({
+  embed_dim: 4,
+  ddconfig: {
+    z_channels: 4,
+    resolution: 256,
+    in_channels: 3,
+    out_ch: 3,
+    ch: 128,
+    ch_mult: [1, 2, 4, 4],
+    num_res_blocks: 2,
+    attn_resolutions: [],
+  },
 })
 
 const { training } = diffusion
@@ -146,6 +158,15 @@ export const cases = [
     batch: 2,
     size: 64,
     tokens: 77,
+    memory: true,
+    steps: 2,
+  },
+  {
+    name: 'SD 1.5 decoder: 512x512',
+    kind: 'decoder',
+    config: sdFirstStage,
+    batch: 1,
+    size: 64,
     memory: true,
     steps: 2,
   },

@@ -225,18 +225,32 @@ class Downsample(nn.Module):
         return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
-def plain_dd(config):
-    dd = config["ddconfig"]
-    if dd["attn_type"] != "none":
-        raise ValueError("the peer has no attention in the autoencoder")
-    return dd
+class PositionAttention(nn.Module):
+    """The autoencoder's attention: one head over all channels, projected by 1x1 convolutions."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.norm = norm(channels, 1e-6)
+        self.qkv, self.out = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x):
+        q, k, v = (t.flatten(2).transpose(1, 2)[:, None] for t in self.qkv(self.norm(x)).chunk(3, dim=1))
+        h = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        return x + self.out(h.transpose(1, 2).reshape(x.shape))
+
+
+def middle(dd, channels):
+    if dd["attn_resolutions"] or dd["attn_type"] not in ("none", "vanilla"):
+        raise ValueError("the peer has attention in the middle of the autoencoder alone, and plain")
+    attention = [PositionAttention(channels)] if dd["attn_type"] == "vanilla" else []
+    return [ResnetBlock(channels, channels), *attention, ResnetBlock(channels, channels)]
 
 
 class Encoder(nn.Sequential):
     """Images to mean and log variance."""
 
     def __init__(self, config):
-        dd = plain_dd(config)
+        dd = config["ddconfig"]
         channels, layers = dd["ch"], [conv3(dd["in_channels"], dd["ch"])]
         for level, mult in enumerate(dd["ch_mult"]):
             for _ in range(dd["num_res_blocks"]):
@@ -244,7 +258,7 @@ class Encoder(nn.Sequential):
                 channels = mult * dd["ch"]
             if level < len(dd["ch_mult"]) - 1:
                 layers.append(Downsample(channels))
-        layers += [ResnetBlock(channels, channels), ResnetBlock(channels, channels)]
+        layers += middle(dd, channels)
         layers += [norm(channels, 1e-6), nn.SiLU(), conv3(channels, 2 * dd["z_channels"])]
         super().__init__(*layers, nn.Conv2d(2 * dd["z_channels"], 2 * config["embed_dim"], 1))
 
@@ -253,10 +267,10 @@ class Decoder(nn.Sequential):
     """Latents to images."""
 
     def __init__(self, config):
-        dd = plain_dd(config)
+        dd = config["ddconfig"]
         channels = dd["ch"] * dd["ch_mult"][-1]
         layers = [nn.Conv2d(config["embed_dim"], dd["z_channels"], 1), conv3(dd["z_channels"], channels)]
-        layers += [ResnetBlock(channels, channels), ResnetBlock(channels, channels)]
+        layers += middle(dd, channels)
         for level, mult in reversed(list(enumerate(dd["ch_mult"]))):
             for _ in range(dd["num_res_blocks"] + 1):
                 layers.append(ResnetBlock(channels, mult * dd["ch"]))
