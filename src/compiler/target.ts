@@ -7,6 +7,8 @@ export interface Target {
   readonly training: boolean
   /** Whether the runtime's own operators (com.microsoft) may be used besides the standard ones. */
   readonly contrib: boolean
+  /** How many channels the runtime's own convolutions on the processor take side by side, where they do. */
+  readonly channelBlock?: number | undefined
   /** Computes f32 in f64, between f32 inputs and outputs: slow, to tell rounding from mistakes. */
   readonly double?: boolean
   /** Bytes by which constant weights may grow for faster convolutions; some hundred MiB where it is left out. */

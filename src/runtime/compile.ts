@@ -2,6 +2,7 @@ import { emitProgram } from '../compiler/emit.js'
 import { lower } from '../compiler/lower.js'
 import type { Target } from '../compiler/target.js'
 import type { Program } from '../tensor/program.js'
+import { targetOf } from './channel-block.js'
 import type { ModelSpec } from './engine-calls.js'
 import { checkFootprint, type MemoryLimits } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
@@ -43,7 +44,7 @@ export async function compileModel(
 ): Promise<CompiledModel> {
   const { name, limits, filesOnDisk } = host
   const loaded = await loadWeights(program, weights, { fed, filesOnDisk })
-  const lowered = lower(loaded.program, { ...host.target, training })
+  const lowered = lower(loaded.program, await targetOf(host, training))
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
   if (limits) checkFootprint(name, lowered, limits)
   const checkSize = (inputs: HostTensors) => {

@@ -8,6 +8,7 @@ import { transpose } from '../tensor/reshape.js'
 import { sizeOf } from '../tensor/shape.js'
 import type { Spec, Tensor } from '../tensor/tensor.js'
 import { topological } from '../tensor/walk.js'
+import { targetOf } from './channel-block.js'
 import { compileModel, type DeviceHost } from './compile.js'
 import { type Executable, makeExecutable } from './executable.js'
 import { hostTensor } from './host-tensor.js'
@@ -62,7 +63,7 @@ export async function* tuneProgram(
   { rounds = 3, trained, signal }: TuneOptions,
 ): AsyncGenerator<TunedUse> {
   const training = program.outputs.loss !== undefined
-  const target = { ...host.target, training }
+  const target = await targetOf(host, training)
   const whole = training ? gradients(program, trained) : program
   const uses = usesWithChoice(topological(inlineCheckpoints(Object.values(whole.outputs))), target)
   let done = 0

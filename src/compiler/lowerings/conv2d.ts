@@ -14,6 +14,7 @@ import {
   bilinearReversed,
   bilinearWeightGradient,
 } from './bilinear-conv.js'
+import { blockedConv, hasBlocks } from './blocked-conv.js'
 import { pointwiseForward, pointwiseInputGradient, pointwiseWeightGradient, weightGradientByRows } from './planes.js'
 
 /** The three operations of a convolution, seen alike: shapes of image, weight and result. */
@@ -99,7 +100,7 @@ function isLarge(node: Tensor): boolean {
 }
 
 /** Thin images this long, in channels and pixels a side, are convolved fastest by the runtime, their weight's gradient apart. */
-const thin = 64
+const thin = 96
 const long = 64
 
 function isThinAndLong(node: Tensor): boolean {
@@ -181,12 +182,21 @@ const turned: Lowering = {
     const plain = groups === 1 && stride.every(n => n === 1)
     return trainsOnCpu(target) && plain && turnedPadding(node).every(width => width >= 0)
   },
-  rewrite: node => {
+  rewrite: (node, target) => {
     const [g, weight] = node.inputs as [Tensor, Tensor]
     const { dilation } = node.attributes as ConvAttributes
     const kernel = transpose(flip(weight, [2, 3]), [1, 0, 2, 3])
-    return conv2d(g, kernel, undefined, { dilation, padding: turnedPadding(node) })
+    const conv = conv2d(g, kernel, undefined, { dilation, padding: turnedPadding(node) })
+    return hasBlocks(conv, target) ? blockedConv(conv, target.channelBlock!) : conv
   },
 }
 
-export const convLowerings: readonly Lowering[] = [...planes, ...winograd(4), ...winograd(2), ...taps, turned]
+/** The runtime's own convolution in the layout that its optimiser gives to one with constant weights. */
+const blocks: Lowering = {
+  op: 'conv2d',
+  name: 'blocks',
+  fits: (node, target) => trainsOnCpu(target) && hasBlocks(node, target),
+  rewrite: (node, target) => blockedConv(node, target.channelBlock!),
+}
+
+export const convLowerings: readonly Lowering[] = [...planes, ...winograd(4), ...winograd(2), ...taps, blocks, turned]

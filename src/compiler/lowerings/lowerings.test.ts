@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import { channelBlock } from '../../runtime/channel-block.js'
+import { RemoteEngine } from '../../runtime/remote-engine.js'
 import { silu } from '../../tensor/activation.js'
 import { attention } from '../../tensor/attention.js'
 import { conv2d, conv2dInputGradient, conv2dWeightGradient } from '../../tensor/conv.js'
@@ -139,9 +141,28 @@ const uses: Record<string, fc.Arbitrary<Use>> = {
   ),
 }
 
+const block = await ownChannelBlock()
 const targets: Target[] = (['cpu', 'wasm', 'webgpu'] as const).flatMap(device =>
-  [true, false].flatMap(training => [true, false].map(contrib => ({ device, training, contrib }))),
+  [true, false].flatMap(training =>
+    [true, false].map(contrib => ({
+      device,
+      training,
+      contrib,
+      ...(device === 'cpu' && { channelBlock: block }),
+    })),
+  ),
 )
+
+/** As a device on this processor finds it. */
+async function ownChannelBlock(): Promise<number | undefined> {
+  const engine = new RemoteEngine()
+  await engine.call('open', ['cpu', 1])
+  try {
+    return await channelBlock(engine)
+  } finally {
+    await engine.terminate()
+  }
+}
 
 /** Of the largest number, in f32: Winograd's tiles of four add up numbers some ten times as large as the result. */
 const tolerances: Record<string, number> = { winograd4: 1e-4, winograd2: 2e-5 }
