@@ -11,14 +11,14 @@ import { samplingNetwork } from '../samplers/flow.js'
 import { predictor } from '../samplers/model.js'
 import type { DiffusionSource } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
-import type { DeviceLearner } from './learner.js'
+import type { Evaluation } from './learner.js'
 import { streamOf } from './streams.js'
 
 export interface SampleOptions {
   readonly source: Pick<DiffusionSource, 'config' | 'conditions'>
   /** Whether any condition can be left out. */
   readonly guides: boolean
-  readonly learner: DeviceLearner
+  readonly learner: Evaluation
   /** Weights that are not trained. */
   readonly frozen: WeightSource
   /** Pictures whose conditions are painted after, by their positions. */
