@@ -16,6 +16,9 @@ const list = (values: Readonly<Record<string, number>>) =>
     .map(([name, value]) => `${name.replaceAll('_', ' ')} ${short(value)}`)
     .join(', ')
 
+/** Told where the data cannot keep up: a step should hardly ever wait for it. */
+const waiting = (share: number) => (share > 0.05 ? `  ${Math.round(100 * share)}% waiting for data` : '')
+
 /** Seconds between two lines where there is no terminal to write over the last one. */
 const quiet = 30
 
@@ -52,12 +55,15 @@ export function progressWriter({ err, terminal, clock }: Io): (event: TrainEvent
       const terms = Object.keys(event.terms).length > 0 ? ` (${list(event.terms)})` : ''
       const left = duration((total - step) / speed)
       passing(
-        `step ${step}/${total}  loss ${short(event.loss)}${terms}  ${samples.toPrecision(3)} samples/s  ${left} left`,
+        `step ${step}/${total}  loss ${short(event.loss)}${terms}  ${samples.toPrecision(3)} samples/s${waiting(event.dataWait)}  ${left} left`,
       )
     } else if (type === 'warning') permanent(`step ${step}  ${event.message}`)
     else if (type === 'evaluation') permanent(`step ${step}  held out: ${list(event.metrics)}`)
     else if (type === 'end') {
       const how = event.reason === 'done' ? 'Done' : `Stopped after step ${step} of ${total}`
+      const { count, examples } = event.skipped
+      if (count > 0)
+        permanent(`Left out  ${count} damaged samples: ${examples.slice(0, 3).join('; ')}${count > 3 ? '; …' : ''}`)
       permanent(`${how}: ${event.path}`)
     }
   }

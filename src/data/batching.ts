@@ -1,4 +1,5 @@
 import { FileError } from '../platform/errors.js'
+import type { DrawState } from './draws.js'
 import { atMost, readAhead } from './read-ahead.js'
 import { type Address, type Sample, type Source, samplesAt } from './source.js'
 import { chancesOf, type Drawn, type DrawOptions, drawSamples, type StreamState } from './stream.js'
@@ -8,6 +9,9 @@ export interface BatchState {
   readonly draws: StreamState
   readonly pending: readonly { readonly at: Address; readonly epoch: number; readonly number: number }[]
 }
+
+/** Where the data of a run stands, drawn at random places or as a stream. */
+export type DataState = DrawState | BatchState
 
 /** So many samples of one shape. */
 export interface Batched<L> {

@@ -1,5 +1,6 @@
 import { sha256 } from '#platform'
 import type { Dataset } from './dataset.js'
+import type { Source } from './source.js'
 
 const block = 4096
 
@@ -30,4 +31,12 @@ function canonical(value: unknown): string {
         : part,
     ) ?? 'null'
   )
+}
+
+/** A `fingerprint` of a source: of its pictures where it is a folder, else of its files' names and sizes. */
+export async function fingerprintOf({ pictures, files }: Pick<Source, 'pictures' | 'files'>): Promise<string> {
+  if (pictures) return fingerprint({ pictures })
+  const found: [string, number][] = []
+  for await (const { name, size } of files()) found.push([name, size])
+  return sha256(canonical(found))
 }

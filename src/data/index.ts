@@ -1,11 +1,11 @@
 export type { Annotations, Box } from './annotations.js'
 export { type Batch, captionOf, type LoadOptions, loadBatch, type TrainingBatch, trainingBatches } from './batches.js'
-export { type BatchingOptions, type BatchState, batchSamples, type Loaded } from './batching.js'
+export { type BatchingOptions, type BatchState, batchSamples, type DataState, type Loaded } from './batching.js'
 export { type BucketSettings, bucketSettings, bucketShapes, nearestShape } from './buckets.js'
 export { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 export { contentDigest, type KnownDigests } from './digest.js'
 export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
-export { fingerprint } from './fingerprint.js'
+export { fingerprint, fingerprintOf } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
 export { type FolderReport, inspectFolder } from './inspect.js'
@@ -14,6 +14,8 @@ export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-ca
 export {
   captionBy,
   decodeSample,
+  heldOutPictures,
+  inOneBatch,
   type LoadedPicture,
   loadPicture,
   loadPictures,

@@ -5,7 +5,7 @@ import { type BatchingOptions, type BatchState, batchSamples, type Loaded } from
 import { nearestShape } from './buckets.js'
 import { type PictureCache, pictureCache } from './picture-cache.js'
 import type { Sample, Source } from './source.js'
-import { type Drawn, noChance } from './stream.js'
+import { type Drawn, heldOutSamples, noChance } from './stream.js'
 import { boxesInView, cutOut, scaleTo, type Transform, type View, viewOf } from './transform.js'
 
 export interface PictureOptions {
@@ -113,7 +113,34 @@ async function loadMap(sample: Sample, picture: Size, view: View): Promise<Uint8
   return Uint8Array.from({ length: width * height }, (_, i) => data[3 * i]!)
 }
 
-function inOneBatch(pictures: readonly LoadedPicture[]): PictureBatch {
+/**
+ * The pictures of samples to measure with (see `heldOutSamples`), loaded without chance; damaged ones are left out or
+ * refused. FileError where none can be read.
+ */
+export async function heldOutPictures(
+  source: Source,
+  most: number,
+  options: PictureOptions & Pick<BatchingOptions<Sample, LoadedPicture>, 'heldOut' | 'damaged' | 'signal'>,
+): Promise<LoadedPicture[]> {
+  const loaded: LoadedPicture[] = []
+  for (const [number, sample] of (await heldOutSamples(source, most, options)).entries()) {
+    try {
+      loaded.push(await loadPicture({ sample, epoch: 0, number, ...noChance }, options))
+    } catch (error) {
+      if (!(error instanceof FileError) || options.damaged === 'refuse') throw error
+      source.skipped.add({ place: sample.key, reason: error.message })
+    }
+  }
+  if (loaded.length > 0) return loaded
+  const [first] = source.skipped.examples
+  throw new FileError(
+    source.name,
+    `holds no picture that can be read${first ? `; ${first.place}: ${first.reason}` : ''}`,
+  )
+}
+
+/** Puts pictures of one shape together. */
+export function inOneBatch(pictures: readonly LoadedPicture[]): PictureBatch {
   const { width, height } = pictures[0]!.image
   const pixels = new Float32Array(pictures.length * 3 * width * height)
   for (const [i, { image }] of pictures.entries()) writePixels(image, pixels, i * 3 * width * height)

@@ -22,6 +22,10 @@ export type TrainEvent =
       readonly learningRate: number
       /** Euclidean norm of all gradients before clipping. */
       readonly gradientNorm: number
+      /** Share of the step's time that was spent waiting for its data. */
+      readonly dataWait: number
+      /** Damaged samples that were left out so far. */
+      readonly skipped: number
     }
   /** Preparation that takes long enough to be told of: encoding a data set, reading pictures. */
   | { readonly type: 'prepare'; readonly what: string; readonly step: number; readonly total: number }
@@ -41,4 +45,6 @@ export type TrainEvent =
       readonly total: number
       readonly reason: 'done' | 'aborted'
       readonly path: string
+      /** Damaged samples that were left out, the first of them by name. */
+      readonly skipped: { readonly count: number; readonly examples: readonly string[] }
     }

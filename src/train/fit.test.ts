@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type DrawState, drawPictures } from '../data/index.js'
+import { type DataState, type DrawState, drawPictures } from '../data/index.js'
 import { FileError, LostProcessError } from '../platform/errors.js'
 import { torchGenerator } from '../random/index.js'
 import { onlyProcess, type Processes } from '../runtime/index.js'
@@ -19,13 +19,19 @@ const settings = trainingSettings.parse({
   checkpoint_every: 4,
 })
 
+/** How many of three pictures an epoch were drawn. */
+function drawn(data: DataState | undefined): number {
+  const { position, epoch } = data as DrawState
+  return position + 3 * epoch
+}
+
 /** A task and a learner without a device: the "loss" is the number of the batch. */
 function pretend(losses: (batch: number) => number = batch => batch) {
-  const saves: { step: number; data: DrawState | undefined }[] = []
+  const saves: { step: number; data: DataState | undefined }[] = []
   const scales: number[] = []
   const task: Task = {
     async *batches(first, data) {
-      const draws = drawPictures([0, 1, 2], data ?? torchGenerator(1))
+      const draws = drawPictures([0, 1, 2], data && 'shuffle' in data ? data : torchGenerator(1))
       for (let i = first; ; i++) {
         draws.next(2)
         yield { inputs: { n: { dtype: 'f32', shape: [], data: Float32Array.of(i) } }, data: draws.state() }
@@ -94,7 +100,7 @@ test('a run goes on with the batch after the last one that counted', async () =>
   const whole = losses(await run())
   const rest = losses(await run({ step: 4, data: saves[0]!.data! }))
   assert.deepEqual(rest, whole.slice(4))
-  assert.equal(saves[0]!.data!.position + 3 * saves[0]!.data!.epoch, 16)
+  assert.equal(drawn(saves[0]!.data), 16)
 })
 
 test('an aborted run saves where it stands', async () => {
@@ -194,7 +200,7 @@ test('of several processes the first writes; where one is lost what is left save
     [4, 5],
   )
   // The batches that count: two a step, each of two pictures in both processes.
-  assert.equal(saves[1]!.data!.position + 3 * saves[1]!.data!.epoch, 20)
+  assert.equal(drawn(saves[1]!.data), 20)
   assert.deepEqual(await run(1, false), ['start 0', 'step 1', 'step 2', 'step 3', 'step 4', 'step 5'])
   assert.equal(saves.length, 2)
 })

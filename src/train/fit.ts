@@ -1,4 +1,5 @@
-import type { DrawState } from '../data/draws.js'
+import { now } from '#platform'
+import type { DataState, Skipped } from '../data/index.js'
 import type { Image } from '../image/image.js'
 import { isDiskFull, LatentkitError, LostProcessError } from '../platform/errors.js'
 import { type HostTensors, onlyProcess, type Processes } from '../runtime/index.js'
@@ -10,17 +11,19 @@ import type { TrainingSettings } from './settings.js'
 /** The inputs of one batch, and where the data stands after it. */
 export interface Batch {
   readonly inputs: HostTensors
-  readonly data: DrawState
+  readonly data: DataState
 }
 
 /** What a trainer of one kind of network brings to the loop. */
 export interface Task {
   /** Batches without end, from a place in the data on; `first` is the number of the first one, counted from the run's start. */
-  batches(first: number, data: DrawState | undefined): AsyncGenerator<Batch, unknown>
+  batches(first: number, data: DataState | undefined): AsyncGenerator<Batch, unknown>
   /** Losses and the like on held-out data, the same data and noise every time. */
   evaluate(): Promise<Record<string, number>>
   /** A picture of where training stands. */
   picture(): Promise<Image>
+  /** What the data left out so far. */
+  readonly skipped?: Skipped | undefined
 }
 
 /** A batch's loss and the parts of it, unweighted. */
@@ -36,7 +39,7 @@ export interface Learner {
   /** Moves the weights; `terms` of the loss that are known only then join those of the step. */
   update(learningRate: number): Promise<{ gradientNorm: number; terms?: Losses['terms'] }>
   /** Writes a checkpoint that resumes after this many steps and from this place in the data. */
-  save(step: number, data: DrawState | undefined): Promise<void>
+  save(step: number, data: DataState | undefined): Promise<void>
   readonly parameters: number
   /** Where checkpoints are written. */
   readonly path: string
@@ -102,8 +105,12 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
     while (step < total && !(await anyAborted(processes, signal))) {
       const parts: Losses[] = []
       let after = data
+      const begun = now()
+      let waited = 0
       for (let part = 0; part < settings.accumulate; part++) {
+        const asked = now()
         const { value } = (await next) as IteratorYieldResult<Batch>
+        waited += now() - asked
         const computed = learner.accumulate(value.inputs, 1 / settings.accumulate)
         next = ahead()
         parts.push(await computed)
@@ -117,7 +124,9 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
       step++
       data = after
       const done = { loss, terms: { ...terms, ...later }, learningRate: rate, gradientNorm }
-      yield { type: 'step', step, total, samples: step * batch, ...done }
+      const skipped = task.skipped?.count ?? 0
+      const dataWait = waited / Math.max(now() - begun, 1e-3)
+      yield { type: 'step', step, total, samples: step * batch, ...done, dataWait, skipped }
 
       if (!writes) continue
       const due = (every: number) => step % every === 0 || step === total
@@ -137,7 +146,9 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
     signal?.removeEventListener('abort', interrupt)
     await batches.return(undefined)
   }
-  yield { type: 'end', step, total, reason: step < total ? 'aborted' : 'done', path: learner.path }
+  const { count = 0, examples = [] } = task.skipped ?? {}
+  const skipped = { count, examples: examples.map(({ place, reason }) => `${place} ${reason}`) }
+  yield { type: 'end', step, total, reason: step < total ? 'aborted' : 'done', path: learner.path, skipped }
 }
 
 /** Whether any process is to stop; so all of them do so after the same step. */

@@ -1,5 +1,5 @@
 import { openSource } from '#platform'
-import type { DrawState } from '../data/draws.js'
+import type { DataState } from '../data/batching.js'
 import { adamw, ema } from '../optim/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
@@ -79,7 +79,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }
 
-  async function save(done: number, data: DrawState | undefined): Promise<void> {
+  async function save(done: number, data: DataState | undefined): Promise<void> {
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const weights = new Map<string, TensorToWrite>(also)
     const tensors = new Map<string, TensorToWrite>(await options.more?.())

@@ -15,6 +15,8 @@ const step = (step: number): TrainEvent => ({
   terms: {},
   learningRate: 1,
   gradientNorm: 1,
+  dataWait: 0.01,
+  skipped: 0,
 })
 
 // Linux has a device that is a full disk.
@@ -34,7 +36,7 @@ test('what a full disk refuses is written as soon as there is room, in order, wi
     await unlink(metrics)
     yield step(4)
     assert.deepEqual(before.toString().split('\n').length, 2)
-    yield { type: 'end', step: 4, total: 4, reason: 'done', path: 'x' }
+    yield { type: 'end', step: 4, total: 4, reason: 'done', path: 'x', skipped: { count: 0, examples: [] } }
   }
   const seen: TrainEvent[] = []
   for await (const event of logged(events(), { folder, clock: () => 5 })) seen.push(event)

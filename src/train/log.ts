@@ -33,12 +33,13 @@ export async function* logged(
     } else {
       const at = { seconds: clock(), step: event.step }
       if (event.type === 'step') {
-        const { type, step, loss, terms, learningRate, gradientNorm, samples } = event
-        const line = JSON.stringify({ type, step, samples, loss, terms, learningRate, gradientNorm })
+        const { type, step, loss, terms, learningRate, gradientNorm, samples, dataWait, skipped } = event
+        const data = { data_wait: Number(dataWait.toPrecision(4)), ...(skipped > 0 && { skipped }) }
+        const line = JSON.stringify({ type, step, samples, loss, terms, learningRate, gradientNorm, ...data })
         full = await write(() => appendFile(metrics, `${line}\n`))
         const named = Object.entries(terms).map(([name, value]) => [`training/${name}`, value] as const)
         const values = { 'training/loss': loss, ...Object.fromEntries(named) }
-        const numbers = scalars(at, { ...values, learning_rate: learningRate, gradient_norm: gradientNorm })
+        const numbers = scalars(at, { ...values, learning_rate: learningRate, gradient_norm: gradientNorm, ...data })
         full = await write(() => appendFile(board, numbers))
       } else if (event.type === 'evaluation') {
         const { type, step, metrics: values } = event

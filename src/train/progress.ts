@@ -1,10 +1,18 @@
 import { z } from 'zod'
-import type { DrawState } from '../data/draws.js'
+import type { DataState } from '../data/batching.js'
 
 const torchState = z.object({
   words: z.array(z.number()),
   position: z.number(),
   spareNormal: z.number().nullable(),
+})
+
+const count = z.int().nonnegative()
+const address = z.tuple([count, count])
+const drawState = z.object({ epoch: count, position: count, count, shuffle: torchState, random: torchState })
+const streamState = z.object({
+  draws: z.object({ seed: count, epoch: count, before: count, from: address, taken: count, parts: count }),
+  pending: z.array(z.object({ at: address, epoch: count, number: count })),
 })
 
 /** How far a run is, as a checkpoint holds it beside the arrays of the training state. */
@@ -16,20 +24,12 @@ export const progressSchema = z.object({
   /** How operations were lowered where it had been measured, by use. */
   tuned: z.record(z.string(), z.string()).optional(),
   /** Where the data stands. */
-  data: z
-    .object({
-      epoch: z.int(),
-      position: z.int(),
-      count: z.int(),
-      shuffle: torchState,
-      random: torchState,
-    })
-    .optional(),
+  data: z.union([drawState, streamState]).optional(),
 })
 
 export interface Progress {
   readonly step: number
   readonly updates: number
   readonly tuned?: Readonly<Record<string, string>> | undefined
-  readonly data?: DrawState | undefined
+  readonly data?: DataState | undefined
 }

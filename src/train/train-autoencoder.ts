@@ -1,27 +1,25 @@
 import { downsamplingFactor, hasCodebook } from '../autoencoder/config.js'
 import {
-  type Dataset,
-  drawPictures,
-  fingerprint,
-  fixedDraws,
-  loadBatch,
-  splitDataset,
+  fingerprintOf,
+  heldOutPictures,
+  inOneBatch,
+  pictureBatches,
+  type Source,
   type Transform,
-  trainingBatches,
 } from '../data/index.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { version } from '../platform/version.js'
 import { type Device, hostTensor, type WeightSource } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { AutoencoderRecipe } from './autoencoder-recipe.js'
-import { openData } from './data-settings.js'
+import { type DataSettings, damagedIn, openDataSource, withoutPlaces } from './data-settings.js'
 import type { TrainEvent } from './events.js'
 import { firstStageEvaluation } from './first-stage-evaluation.js'
 import { openFirstStageLearner } from './first-stage-learner.js'
 import { fit, type Task } from './fit.js'
 import type { DeviceLearner } from './learner.js'
 import { openPerceptual } from './perceptual-weights.js'
-import { type Place, shareOf, shareOfDraws } from './share.js'
+import { type Place, shareOf } from './share.js'
 import { streamOf } from './streams.js'
 import { tunedAsBefore } from './tuned-choices.js'
 
@@ -39,7 +37,7 @@ export interface TrainOptions<Recipe> {
 }
 
 /**
- * Trains a first stage on a folder of pictures; ends with a checkpoint that encodes and decodes on its own.
+ * Trains a first stage on a folder of pictures, on shards or Parquet files; ends with a checkpoint that encodes and decodes on its own.
  *
  * Throws FileError for pictures and checkpoints that cannot be used, DivergedError where the loss is no number any more.
  */
@@ -47,7 +45,7 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
   const { device, recipe, path, resume, start, signal } = options
   const { data, training, loss } = recipe
   yield* tunedAsBefore(device, resume)
-  const dataset = await openData(data, signal)
+  const source = await openDataSource(data, signal)
   await using frozen = await openPerceptual(recipe.loss)
   const config = modelConfig.parse({ first_stage_config: recipe.first_stage_config })
   await using learner = await openFirstStageLearner({
@@ -60,15 +58,15 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
       config,
       recipe: {
         ...recipe,
-        data: { ...data, folder: undefined },
+        data: withoutPlaces(data),
         loss: { ...loss, perceptual_weights: loss.perceptual_weights.map(path => path.replace(/^.*[\\/]/, '')) },
       },
-      data: await fingerprint(dataset),
+      data: await fingerprintOf(source),
     },
     resume,
     start,
   })
-  const task = await firstStageTask(recipe, dataset, learner, frozen, device.processes)
+  const task = await firstStageTask(recipe, source, learner, frozen, device.processes)
   yield* fit(task, learner, { settings: training, processes: device.processes, signal })
 }
 
@@ -77,22 +75,21 @@ const measured = 64
 
 async function firstStageTask(
   recipe: AutoencoderRecipe,
-  dataset: Dataset,
+  source: Source,
   learner: DeviceLearner,
   frozen: WeightSource,
   place: Place,
 ): Promise<Task> {
   const { data, training, crop = data.size, first_stage_config: config } = recipe
-  const { train, heldOut } = splitDataset(dataset)
   const transform: Transform = { size: crop, resize: data.size, crop: 'random', flip: data.flip, filter: 'bicubic' }
   const whole: Transform = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' }
   const side = crop / downsamplingFactor(config.ddconfig)
   const noiseShape = [training.batch, config.embed_dim, side, side]
   const noiseSize = noiseShape.reduce((a, b) => a * b)
 
-  const tests = (heldOut.length > 0 ? heldOut : train).slice(0, measured)
-  const pixelsOf = async (pictures: readonly number[]) =>
-    (await loadBatch(dataset, fixedDraws(pictures.map(i => tests[i]!)), { transform: whole })).pixels
+  const drawing = drawingOf(data)
+  const tests = await heldOutPictures(source, measured, { ...drawing, transform: whole })
+  const pixelsOf = async (pictures: readonly number[]) => inOneBatch(pictures.map(i => tests[i]!)).pixels
   const { evaluate, picture } = await firstStageEvaluation({
     training: recipe,
     learner,
@@ -105,10 +102,12 @@ async function firstStageTask(
   return {
     evaluate,
     picture,
+    skipped: source.skipped,
     async *batches(first, from) {
-      const draws = shareOfDraws(drawPictures(train, from ?? streamOf(training.seed, 'data', 0)), place)
+      // Version 0.1 drew the pictures otherwise: its runs go on with an epoch of their own.
+      const start = from && 'pending' in from ? from : { seed: training.seed }
       let index = first
-      const loaded = trainingBatches(dataset, draws, { transform, batch: training.batch })
+      const loaded = pictureBatches(source, start, { ...drawing, transform, batch: training.batch, share: place })
       for await (const { pixels, state } of loaded) {
         const images = hostTensor(pixels, [training.batch, 3, crop, crop])
         const stream = streamOf(training.seed, 'posterior', index++)
@@ -122,3 +121,10 @@ async function firstStageTask(
     },
   }
 }
+
+/** How samples are drawn from the data that a recipe names. */
+const drawingOf = (data: DataSettings) => ({
+  heldOut: data.held_out,
+  window: data.shuffle,
+  damaged: damagedIn(data),
+})

@@ -123,12 +123,12 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     frozen,
     processes,
   )
-  yield* fit(task, learner, { settings: training, processes, signal })
+  yield* fit({ ...task, skipped: pictures.skipped }, learner, { settings: training, processes, signal })
 }
 
 /** Refuses conditions that look at the pictures again, where pictures come as a stream and cannot be gone back to. */
 function checkStreamed(conditioning: ConditioningConfig, name: string): void {
-  const known = ['text', 'class', 'layout']
+  const known = ['text', 'clip_text', 'class']
   const foreign = Object.keys(conditioning).filter(condition => !known.includes(condition))
   if (foreign.length === 0) return
   throw new LatentkitError(
@@ -265,7 +265,8 @@ export async function diffusionTask(
 
   return {
     batches(first, from) {
-      const draws = drawPictures(train, from ?? streamOf(training.seed, 'data', 0))
+      const begin = from && 'shuffle' in from ? from : streamOf(training.seed, 'data', 0)
+      const draws = drawPictures(train, begin)
       const { batch, seed } = training
       return diffusionBatches(source, draws, { first, batch, seed, dropout: recipe.condition_dropout, place })
     },
