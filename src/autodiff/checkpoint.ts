@@ -66,6 +66,10 @@ export function checkpoint<Inputs extends readonly Tensor[]>(
     const captured = topological([body]).filter(
       t => t.inputs.length === 0 && t.op.name !== 'constant' && !given.includes(t),
     )
-    return apply(checkpointOperation, [...inputs, ...captured], { body, boundary: [...given, ...captured] })
+    return region(body, [...given, ...captured], [...inputs, ...captured])
   }
 }
+
+/** A body as one tensor whose inner ones are computed again in the backward pass; `inputs` are what its boundary stands for. */
+export const region = (body: Tensor, boundary: readonly Tensor[], inputs: readonly Tensor[]): Tensor =>
+  apply(checkpointOperation, inputs, { body, boundary })

@@ -19,6 +19,7 @@ export function encoder(at: Scope, config: DdConfig, x: Tensor, masks?: Dropout)
     for (let i = 0; i < config.num_res_blocks; i++) {
       h = resnetBlock(down(`block.${i}`), h, { out: mult * config.ch, groups, dropout })
       if (config.attn_resolutions.includes(size)) h = attend(down(`attn.${i}`), h, config)
+      down(`block.${i}`).mark(h)
     }
     if (level === config.ch_mult.length - 1) continue
     h = downsample(down('downsample'), h, config.resamp_with_conv)
@@ -42,6 +43,7 @@ export function decoder(at: Scope, config: DdConfig, z: Tensor, masks?: Dropout)
     for (let i = 0; i <= config.num_res_blocks; i++) {
       h = resnetBlock(up(`block.${i}`), h, { out: config.ch_mult[level]! * config.ch, groups, dropout })
       if (config.attn_resolutions.includes(size)) h = attend(up(`attn.${i}`), h, config)
+      up(`block.${i}`).mark(h)
     }
     if (level === 0) continue
     h = upsample(up('upsample'), h, config.resamp_with_conv)
