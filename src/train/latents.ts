@@ -108,7 +108,7 @@ export async function* encodeSource(options: LatentOptions): AsyncGenerator<Trai
   const labels = source.labels.length > 0 ? source.labels : labelsOf(pictures)
   return {
     shape,
-    dataset: { folder: source.name, pictures, labels, brokenCaptions: [], skipped },
+    dataset: { folder: source.name, pictures, labels, brokenCaptions: [], skipped: source.skipped.examples },
     close: reader.close,
     async read(draws) {
       const length = sizeOf(shape)
@@ -234,7 +234,8 @@ async function* encodeFile(
     ? { mean: joined(part => part.mirrored!.mean), logvar: joined(part => part.mirrored!.logvar) }
     : undefined
   const chunk = { mean: joined(part => part.mean), logvar: joined(part => part.logvar), mirrored }
-  await writeLatents(path, { records, ...chunk, next, skipped }, shape)
+  // Whoever finds the file hears of what its shards lost, too.
+  await writeLatents(path, { records, ...chunk, next, skipped: [...skipped, ...source.skipped.examples] }, shape)
   yield { type: 'prepare', what: 'encoding pictures', step: next ? next[0] : source.parts, total: source.parts }
 }
 
