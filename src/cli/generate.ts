@@ -1,8 +1,8 @@
 import { basename, dirname, extname, join } from 'node:path'
 import { z } from 'zod'
 import { fileInfo, readBytes } from '#platform'
-import { type RequestField, requestFields } from '../conditioning/index.js'
-import { describePng, detectTerminalPictures, type Parameters, terminalPicture } from '../image/index.js'
+import { pictureField, type RequestField, requestFields } from '../conditioning/index.js'
+import { describePng, detectTerminalPictures, type Image, type Parameters, terminalPicture } from '../image/index.js'
 import { load } from '../pipelines/load.js'
 import { settingsOf } from '../pipelines/parameters.js'
 import { type GenerateSettings, generateSettings } from '../pipelines/settings.js'
@@ -51,6 +51,12 @@ export const generateCommand = {
     sampler: flag(shape.sampler),
     schedule: flag(shape.schedule),
     eta: shape.eta,
+    guide: z.string().optional().meta({ placeholder: 'PICTURE' }).describe(shape.guide.description!),
+    guideBy: flag(shape.guideBy),
+    guideWeight: shape.guideWeight,
+    guideSize: shape.guideSize,
+    classifier: z.string().optional().meta({ placeholder: 'FILE' }).describe(shape.classifier.description!),
+    classifierWeight: flag(shape.classifierWeight),
     width: shape.width,
     height: shape.height,
     like: z
@@ -105,10 +111,12 @@ export async function generate(flags: Flags, io: Io): Promise<Written[]> {
   const place = await placeOf(out, flags.count ?? 1)
   const written: Written[] = []
   const conditions = await conditionsOf(given)
+  const guide = given.guide === undefined ? undefined : ((await pictureField('').read(given.guide)) as Image)
   const generation = model.generate(wanted, {
     ...known,
     ...(given as GenerateSettings),
     ...conditions,
+    ...(guide && { guide }),
     signal: io.signal,
   })
   for await (const event of generation) {

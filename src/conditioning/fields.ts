@@ -4,14 +4,15 @@ import { decodeImage, flatten, type Image } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Place, RequestField } from './contract.js'
 
-const image = z.custom<Image>(
+/** An image that is handed in. */
+export const imageSchema = z.custom<Image>(
   value => typeof value === 'object' && value !== null && 'data' in value && 'width' in value && 'channels' in value,
   'wanted an image: { data, width, height, channels }, as decodeImage gives',
 )
 
 /** A field of a request that is a picture; a file on the command line. */
 export const pictureField = (describe: string): RequestField<Image> => ({
-  schema: image,
+  schema: imageSchema,
   describe,
   placeholder: 'FILE',
   read: async path => flatten(await decodeImage(await readBytes(path), { file: path })),

@@ -31,5 +31,6 @@ export type {
   Stored,
   TrainingRecord,
 } from './contract.js'
+export { imageSchema, pictureField } from './fields.js'
 export { greyLevels } from './semantic-map.js'
 export { type ConditioningName, conditionings } from './table.js'

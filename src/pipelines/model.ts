@@ -10,6 +10,7 @@ import { type Network, sample, samplingNetwork } from '../samplers/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { CheckpointModel } from './checkpoint-model.js'
 import { type GeneratedImage, generatedImage } from './generated-image.js'
+import { openGuides } from './guides.js'
 import type { ModelConfig } from './model-config.js'
 import { parametersOf } from './parameters.js'
 import { conditionProgram, decodingProgram, denoisingProgram, latentShape, placeOf } from './programs.js'
@@ -134,6 +135,7 @@ export class Model implements AsyncDisposable {
     const ask = (seed: number) => conditions.ofRequest(request, place, torchGenerator((seed ^ conditionSeed) >>> 0))
     const { leftOut = 0 } = ask(seeds[0]!)
     await using networks = await this.#networks(plan)
+    await using guides = await openGuides(this.#model, plan, this.#device)
     yield { type: 'start', total, seeds, tokensLeftOut: leftOut }
     const shape = latentShape(config, plan)
     const length = shape[0] * shape[1] * shape[2]
@@ -153,7 +155,11 @@ export class Model implements AsyncDisposable {
       }
       let x = noise()
       let step = i * path.length
-      const model = { ...samplingNetwork(raw, parameterization, timesteps), alphasCumprod }
+      const plain = samplingNetwork(raw, parameterization, timesteps)
+      const network = guides
+        ? await guides.lead(plain.network, plain.parameterization, group.length, conditioned)
+        : plain.network
+      const model = { ...plain, network, alphasCumprod }
       for await (const { x: next, x0 } of sample(sampler, model, x, path, { noise, eta })) {
         signal?.throwIfAborted()
         x = next

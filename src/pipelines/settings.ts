@@ -2,12 +2,14 @@ import { z } from 'zod'
 import {
   type ConditionsReader,
   checkRequest,
+  imageSchema,
   type Request,
   requestFields,
   requestShape,
   sizeOfRequest,
 } from '../conditioning/index.js'
 import { LatentkitError } from '../platform/errors.js'
+import type { SourceLike } from '../platform/types.js'
 import { type SamplerName, samplers } from '../samplers/index.js'
 import { validate } from '../schema/index.js'
 import { factorOf, type ModelConfig } from './model-config.js'
@@ -46,6 +48,25 @@ export const generateSettings = z
     height: count.optional().describe('in pixels; by default as in training'),
     previewEvery: count.optional().describe('steps between two previews'),
     ...requestShape,
+    guide: imageSchema.optional().describe('a picture that leads the generation, without any training for it'),
+    guideBy: z
+      .enum(['l2', 'perceptual'])
+      .default('l2')
+      .describe('what is to become small: squared differences to the guide, or how differently it looks'),
+    guideWeight: z
+      .number()
+      .min(0)
+      .max(1e9)
+      .optional()
+      .describe('how far the guide leads (default 1; by perceptual 100)'),
+    guideSize: count
+      .optional()
+      .describe('longer side in pixels at which picture and guide are compared (default that of the guide)'),
+    classifier: z
+      .custom<SourceLike>(value => ['string', 'object'].includes(typeof value))
+      .optional()
+      .describe('a noisy classifier that leads to the class, without any training of the model for it'),
+    classifierWeight: z.number().min(0).max(1e6).default(3).describe('how far the classifier leads'),
   })
   .superRefine(({ seed, count, seeds }, { addIssue }) => {
     if (seeds && (seed !== undefined || count !== undefined))
@@ -64,6 +85,8 @@ export interface Plan
   readonly prompt: string
   /** What the conditions of the model are made from. */
   readonly request: Request
+  /** The class that a classifier leads to. */
+  readonly classifierClass: string | number | undefined
   readonly seeds: readonly number[]
   readonly width: number
   readonly height: number
@@ -84,7 +107,15 @@ export function planGeneration(
   const pick = (wanted: boolean) =>
     Object.fromEntries(Object.entries(all).filter(([name]) => fields.includes(name) === wanted))
   const settings = pick(false) as Omit<typeof all, keyof typeof requestShape>
-  const request: Request = { ...pick(true), prompt, negativePrompt: settings.negativePrompt }
+  const { class: wantedClass, ...others } = pick(true) as { class?: string | number }
+  // Of a model without classes the class is the classifier's alone.
+  const forModel = settings.classifier === undefined || config.conditioning?.class !== undefined
+  const request: Request = {
+    ...others,
+    ...(forModel && wantedClass !== undefined && { class: wantedClass }),
+    prompt,
+    negativePrompt: settings.negativePrompt,
+  }
   checkRequest(config.conditioning, request)
   const first = seed ?? Math.floor(Math.random() * 2 ** 32)
   const trained = trainedSize(config)
@@ -93,6 +124,7 @@ export function planGeneration(
     ...settings,
     prompt,
     request,
+    classifierClass: wantedClass,
     guidance: conditions.guides ? settings.guidance : 1,
     seeds: seeds ?? Array.from({ length: count }, (_, i) => (first + i) % 2 ** 32),
     width: sideOf(config, 'width', settings.width ?? size.width),
