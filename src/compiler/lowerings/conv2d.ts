@@ -16,6 +16,7 @@ import {
 } from './bilinear-conv.js'
 import { blockedConv, hasBlocks } from './blocked-conv.js'
 import { pointwiseForward, pointwiseInputGradient, pointwiseWeightGradient, weightGradientByRows } from './planes.js'
+import { isThinAndLong } from './thin-and-long.js'
 
 /** The three operations of a convolution, seen alike: shapes of image, weight and result. */
 interface ConvShapes {
@@ -99,13 +100,9 @@ function isLarge(node: Tensor): boolean {
   return Math.abs(sizeOf(result)) * weight[1]! >= enoughProducts
 }
 
-/** Thin images this long, in channels and pixels a side, are convolved fastest by the runtime, their weight's gradient apart. */
-const thin = 96
-const long = 64
-
-function isThinAndLong(node: Tensor): boolean {
+function staysPlain(node: Tensor): boolean {
   const { image, weight } = shapesOf(node)
-  return Math.min(weight[0]!, weight[1]!) < thin && Math.max(...image.slice(2)) >= long
+  return isThinAndLong(Math.min(weight[0]!, weight[1]!), image.slice(2))
 }
 
 /** Fewest products: 36 instead of 144 for 16 pixels. Relative error about 1e-5 (F2: 5e-7). */
@@ -118,7 +115,7 @@ const winograd = (outputs: 2 | 4): Lowering[] =>
       node.dtype === 'f32' &&
       isWinograd(shapesOf(node)) &&
       (node.attributes as ConvAttributes).groups === 1,
-    pays: node => outputs === 4 && isLarge(node) && isWide(node) && !isThinAndLong(node),
+    pays: node => outputs === 4 && isLarge(node) && isWide(node) && !staysPlain(node),
     rewrite: node => rewriteBy(node, `winograd${outputs}`, axis => winogradAxis(outputs, axis)),
   }))
 
@@ -152,7 +149,7 @@ const planes: Lowering[] = operations.map(op => ({
     const byRows = op === 'conv2dWeightGradient' && stride[1] === 1
     return trainsOnCpu(target) && target.contrib && groups === 1 && (byRows || isPlainPointwise(node))
   },
-  pays: isThinAndLong,
+  pays: staysPlain,
   rewrite: node => {
     const [a, b, bias] = node.inputs as [Tensor, Tensor, Tensor?]
     if (op === 'conv2d') return biased(pointwiseForward(a, b), bias)
