@@ -77,7 +77,8 @@ def diffusion(spec):
     t = torch.arange(batch) * 37 % 1000
     alpha, sigma = torch.rand(2, batch, 1, 1, 1)
     weights = torch.rand(batch)
-    tokens = torch.arange(batch * 24).reshape(batch, 24) * 37 % 1000
+    length = conditions["text"]["max_seq_len"] if text else 0
+    tokens = torch.arange(batch * length).reshape(batch, length) * 37 % 1000
 
     def step():
         output = unet(alpha * x0 + sigma * noise, t, text(tokens) if text else None)

@@ -13,9 +13,12 @@ export interface FrozenEmbedders extends AsyncDisposable {
   readonly also: ReadonlyMap<string, TensorToWrite>
 }
 
+/** A name, and what is left of it without its first parts: `a.b.c`, `b.c`, `c`. */
+const endings = (name: string): string[] => name.split('.').map((_, i, parts) => parts.slice(i).join('.'))
+
 /**
  * Opens the weights of embedders that are not trained, each a .safetensors file whose names are those of a checkpoint
- * (`cond_stage_model.…`), or the same without that beginning.
+ * (`cond_stage_model.…`) or lack their beginning, as those of a text encoder's own file do (`text_model.…`).
  *
  * @throws FileError where a tensor is missing or of another shape.
  */
@@ -37,7 +40,7 @@ export async function openFrozenEmbedders(
       const file = await openSafetensors(await openSource(path))
       files.push(file)
       for (const parameter of program.parameters.filter(({ name }) => scope.holds(name))) {
-        const given = [parameter.name, parameter.name.slice(scope.path.length + 1)].find(key => file.tensors.has(key))
+        const given = endings(parameter.name).find(key => file.tensors.has(key))
         const tensor = given === undefined ? undefined : file.tensors.get(given)
         if (tensor === undefined || !sameShape(tensor.shape, parameter.shape)) {
           const found = tensor ? `has shape [${tensor.shape}]` : 'is missing'
