@@ -7,12 +7,14 @@ import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError } from '../schema/index.js'
 import { type AutoencoderRecipe, autoencoderRecipe } from '../train/autoencoder-recipe.js'
+import { type ClassifierRecipe, classifierRecipe } from '../train/classifier-recipe.js'
 import { mapPlaces } from '../train/data-settings.js'
 import { type DiffusionRecipe, diffusionRecipe } from '../train/diffusion-recipe.js'
 import type { TrainEvent } from '../train/events.js'
 import { checkpointAt } from '../train/learner.js'
 import { logged } from '../train/log.js'
 import { type TrainOptions, trainAutoencoder } from '../train/train-autoencoder.js'
+import { trainClassifier } from '../train/train-classifier.js'
 import { trainDiffusion } from '../train/train-diffusion.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { Io } from './io.js'
@@ -27,12 +29,16 @@ export const trainCommand = {
   details:
     'With a FOLDER: looks at the pictures, says what will be trained and how long it takes, then trains an autoencoder ' +
     'and a diffusion model in its latents. Captions come from a captions.jsonl or .txt files beside the pictures. ' +
-    'With "autoencoder" or "diffusion" and a RECIPE.yaml: trains one stage, everything as the recipe says. ' +
+    'With "autoencoder" or "diffusion" and a RECIPE.yaml: trains one stage, everything as the recipe says; with ' +
+    '"classifier" a noisy classifier that leads a diffusion model to classes (generate --classifier). ' +
     'Ctrl-C saves and stops; --resume goes on. Under mpirun (Open MPI; needs the package koffi) the processes train ' +
     'together, each with batches of the size in the recipe and threads of its own; where one dies the others save and ' +
     "stop, and --resume goes on with as many as there are. The run's folder is then to be the same on every machine.",
   options: z.strictObject({
-    what: z.string().meta({ positional: true }).describe('a folder of pictures, or: autoencoder, diffusion'),
+    what: z
+      .string()
+      .meta({ positional: true })
+      .describe('a folder of pictures, or: autoencoder, diffusion, classifier'),
     recipe: z.string().optional().meta({ positional: true }).describe('a YAML file; see configs/ for examples'),
     out: z
       .string()
@@ -68,7 +74,11 @@ export const trainCommand = {
 } satisfies Command
 
 /** The checkpoint's name and the folder of metrics and samples of each stage. */
-const files = { autoencoder: 'autoencoder.safetensors', diffusion: 'model.safetensors' } as const
+const files = {
+  autoencoder: 'autoencoder.safetensors',
+  diffusion: 'model.safetensors',
+  classifier: 'classifier.safetensors',
+} as const
 
 type Flags = z.output<typeof trainCommand.options>
 
@@ -91,14 +101,14 @@ interface Run {
 
 /** `latentkit train`: returns what was trained, undefined for a plan alone. */
 export async function train(flags: Flags, io: Io): Promise<Trained | undefined> {
-  const stage = flags.what === 'autoencoder' || flags.what === 'diffusion'
+  const stage = Object.hasOwn(files, flags.what)
   if (stage) {
     const given = (['plan', 'size', 'firstStageSteps', 'steps', 'seed', 'flip'] as const).filter(name => flags[name])
     if (given.length > 0) throw usage(`--${given[0]}`, 'is for folders; in a recipe it is a line of its own')
     if (flags.recipe === undefined) throw usage('RECIPE', `missing; wanted a YAML file after "${flags.what}"`)
   } else {
     if (flags.recipe !== undefined)
-      throw usage(flags.recipe, 'a recipe follows "autoencoder" or "diffusion", not a folder')
+      throw usage(flags.recipe, 'a recipe follows "autoencoder", "diffusion" or "classifier", not a folder')
     if (flags.from !== undefined) throw usage('--from', 'is for recipes')
   }
   const name = flags.recipe ? basename(flags.recipe, extname(flags.recipe)) : basename(resolve(flags.what))
@@ -125,6 +135,10 @@ async function trainRecipe(run: Run): Promise<Trained> {
     const recipe = parseConfig(text, autoencoderRecipe, file!)
     const loss = { ...recipe.loss, perceptual_weights: recipe.loss.perceptual_weights.map(at) }
     return trainFirstStage({ ...recipe, loss, data: mapPlaces(recipe.data, at) }, run)
+  }
+  if (what === 'classifier') {
+    const recipe = parseConfig(text, classifierRecipe, file!)
+    return trainGuide({ ...recipe, model: at(recipe.model), data: mapPlaces(recipe.data, at) }, run)
   }
   const recipe = parseConfig(text, diffusionRecipe, file!)
   const data = mapPlaces(recipe.data, at)
@@ -179,6 +193,18 @@ async function trainSecondStage(recipe: DiffusionRecipe, run: Run): Promise<Trai
     return { ...trained, generate }
   } finally {
     await firstStage?.close()
+  }
+}
+
+async function trainGuide(recipe: ClassifierRecipe, run: Run): Promise<Trained> {
+  const model = await checkpointAt(recipe.model)
+  try {
+    const trained = await runStage('classifier', run, options => trainClassifier({ ...options, recipe, model }))
+    const generate = `latentkit generate --model ${recipe.model} --classifier ${trained.checkpoint} --class …`
+    if (trained.step === trained.total) run.io.err(`Lead a picture with it:\n  ${generate}\n`)
+    return { ...trained, generate }
+  } finally {
+    await model.close()
   }
 }
 
