@@ -47,7 +47,7 @@ export async function planOf(folder: string, flags: FolderFlags, device: Device,
   const common = sizes[0] ? `, most of ${sizes[0].width}x${sizes[0].height}` : ''
   const range = shorterSide ? `${shorterSide.min} to ${shorterSide.max} pixels${common}` : 'of unknown size'
   const lines = [
-    `Found     ${pictures} pictures in ${folder} (${kinds}), ${range}`,
+    `Found     ${report.complete ? '' : 'more than '}${pictures} pictures in ${folder} (${kinds}), ${range}`,
     `Captions  ${captioned === 0 ? 'none: the model takes no text' : `${captions} on ${captioned} pictures`}`,
     `Split     ${split.train.length} to train on, ${split.heldOut.length} held out`,
     `Stage 1   autoencoder ${plan.size}x${plan.size} to latents ${first.latents}: ${stageLine(first, autoencoder.training)}`,

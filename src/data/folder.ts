@@ -186,11 +186,13 @@ function noPictures(folder: string, files: readonly WalkedFile[], absent: readon
   const most = [...kinds].sort((a, b) => b[1] - a[1]).slice(0, 5)
   const there =
     most.length > 0 ? `found ${most.map(([kind, count]) => `${count} ${kind}`).join(', ')}` : 'found no files'
-  const archives = [...kinds.keys()].some(kind => /^\.(zip|tar|gz|tgz|7z|rar|parquet)$/.test(kind))
+  const archives = [...kinds.keys()].some(kind => /^\.(zip|gz|7z|rar)$/.test(kind))
+  const streams = [...kinds.keys()].some(kind => /^\.(tar|tgz|parquet)$/.test(kind))
   return new FileError(
     folder,
     `holds no pictures: looked for ${imageExtensions.join(', ')} in it and its folders, ${there}` +
       (archives ? '; unpack the archives first' : '') +
+      (streams ? '; name .tar files as shards and .parquet files as parquet instead of folder' : '') +
       (absent.length > 0 ? `; ${absent.length} records name pictures that are missing: ${list(absent)}` : ''),
   )
 }

@@ -8,7 +8,7 @@ export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from 
 export { fingerprint, fingerprintOf } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
-export { type FolderReport, inspectFolder } from './inspect.js'
+export { type FolderReport, inspectFolder, inspectSource } from './inspect.js'
 export { openParquet, type ParquetColumns } from './parquet.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'
 export {

@@ -3,6 +3,8 @@ import { readSize, type Size, sizeBytes } from '../image/size.js'
 import { FileError } from '../platform/errors.js'
 import { type Dataset, type Picture, readPicture } from './dataset.js'
 import { list, type OpenFolderOptions, openFolder } from './folder.js'
+import { decodeSample } from './pictures.js'
+import { everySample, type Sample, type Source } from './source.js'
 import { type Split, splitDataset } from './split.js'
 
 /** So many pictures are opened for their sizes, evenly spread, if there are more. */
@@ -14,9 +16,11 @@ const fewPictures = 1000
 export interface FolderReport {
   readonly dataset: Dataset
   readonly split: Split
-  /** Bytes of all picture files. */
+  /** Whether `dataset` is all there is; of shards and Parquet files only the beginning is looked at. */
+  readonly complete: boolean
+  /** Bytes of all files. */
   readonly bytes: number
-  /** Pictures by extension, most first. */
+  /** Files by extension, most first. */
   readonly kinds: readonly { readonly kind: string; readonly count: number }[]
   /** Sizes in pixels of the pictures that were opened for it, most frequent first. */
   readonly sizes: readonly (Size & { readonly count: number })[]
@@ -46,19 +50,73 @@ export async function inspectFolder(folder: string, options: OpenFolderOptions =
   const step = Math.max(1, pictures.length / sizeSample)
   const sample = Array.from({ length: Math.floor(pictures.length / step) }, (_, i) => pictures[Math.floor(i * step)]!)
   const sizes = await readSizes(folder, sample, options.signal)
+  const bytes = pictures.reduce((sum, { size }) => sum + size, 0)
+  return reportOf(dataset, { kinds, bytes, sizes, sampled: sample.length, damaged, complete: true })
+}
+
+/** Decodes a sample, so that a missing codec shows. */
+async function tryOne(sample: Sample, damaged: string[]): Promise<void> {
+  try {
+    await decodeSample(sample)
+  } catch (error) {
+    if (!(error instanceof FileError)) throw error
+    damaged.push(error.message)
+  }
+}
+
+/** Samples of shards and Parquet files that are looked at, from the beginning. */
+const streamSample = 1000
+
+/** Looks at the beginning of shards or Parquet files as at a folder; the report's dataset is what was looked at. */
+export async function inspectSource(source: Source, signal?: AbortSignal): Promise<FolderReport> {
+  const pictures: Picture[] = []
+  const sizes: Size[] = []
+  const damaged: string[] = []
+  let complete = true
+  for await (const sample of everySample(source, [0, 0], signal)) {
+    if (pictures.length === streamSample) {
+      complete = false
+      break
+    }
+    const bytes = await sample.bytes()
+    const { key: file, captions, label, boxes, split } = sample
+    const known = { ...(label !== undefined && { label }), ...(boxes && { boxes }), ...(split && { split }) }
+    pictures.push({ file, size: bytes.length, captions, ...known })
+    const size = readSize(bytes.subarray(0, sizeBytes))
+    if (size) sizes.push(size)
+    if (pictures.length === 1) await tryOne(sample, damaged)
+  }
+  let bytes = 0
+  const kinds = new Map<string, number>()
+  for await (const { name, size } of source.files()) {
+    bytes += size
+    const kind = extensionName(name)
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  }
+  const labels = source.labels.length > 0 ? source.labels : [...new Set(pictures.flatMap(({ label }) => label ?? []))]
+  const dataset = { folder: source.name, pictures, labels, brokenCaptions: [], skipped: source.skipped.examples }
+  const counted = [...kinds].map(([kind, count]) => ({ kind, count }))
+  return reportOf(dataset, { kinds: counted, bytes, sizes, sampled: pictures.length, damaged, complete })
+}
+
+type Looked = Pick<FolderReport, 'kinds' | 'bytes' | 'sampled' | 'complete'> & {
+  readonly sizes: readonly Size[]
+  readonly damaged: readonly string[]
+}
+
+function reportOf(dataset: Dataset, { sizes, damaged, ...looked }: Looked): FolderReport {
+  const { pictures } = dataset
   const shorter = sizes.map(({ width, height }) => Math.min(width, height)).sort((a, b) => a - b)
   const bySize = tally(sizes, ({ width, height }) => `${width}x${height}`)
   const report = {
+    ...looked,
     dataset,
     split: splitDataset(dataset),
-    bytes: pictures.reduce((sum, { size }) => sum + size, 0),
-    kinds,
     sizes: bySize.map(([key, count]) => ({
       width: Number(key.split('x')[0]),
       height: Number(key.split('x')[1]),
       count,
     })),
-    sampled: sample.length,
     shorterSide:
       shorter.length > 0
         ? { min: shorter[0]!, median: shorter[shorter.length >> 1]!, max: shorter.at(-1)! }
@@ -70,7 +128,7 @@ export async function inspectFolder(folder: string, options: OpenFolderOptions =
       ({ label }) => label!,
     ).map(([label, count]) => ({ label, count })),
   }
-  return { ...report, warnings: [...damaged, ...warningsOf(report, sample.length - sizes.length)] }
+  return { ...report, warnings: [...damaged, ...warningsOf(report, looked.sampled - sizes.length)] }
 }
 
 async function tryOneOfEach({ folder, pictures }: Dataset, kinds: readonly { kind: string }[]): Promise<string[]> {
@@ -101,10 +159,13 @@ async function readSizes(folder: string, pictures: readonly Picture[], signal?: 
   return sizes
 }
 
-function warningsOf({ dataset, captioned, split }: Omit<FolderReport, 'warnings'>, sizeless: number): string[] {
+function warningsOf(
+  { dataset, captioned, split, complete }: Omit<FolderReport, 'warnings'>,
+  sizeless: number,
+): string[] {
   const { pictures, brokenCaptions, skipped } = dataset
   const warnings: string[] = []
-  if (pictures.length < fewPictures) {
+  if (complete && pictures.length < fewPictures) {
     warnings.push(`There are ${pictures.length} pictures; below about ${fewPictures} a model learns them by heart`)
   }
   if (captioned > 0 && captioned < pictures.length) {

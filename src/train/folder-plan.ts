@@ -1,6 +1,9 @@
-import { type FolderReport, inspectFolder } from '../data/index.js'
+import { fileInfo, walkFiles } from '#platform'
+import { type FolderReport, inspectFolder, inspectSource } from '../data/index.js'
+import { imageExtensions } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { type AutoencoderRecipe, autoencoderRecipe } from './autoencoder-recipe.js'
+import { type DataSettings, dataSettings, openDataSource } from './data-settings.js'
 import { type DiffusionRecipe, diffusionRecipe } from './diffusion-recipe.js'
 
 export interface PlanOptions {
@@ -30,14 +33,18 @@ const levels: Record<number, readonly number[]> = { 32: [1, 2, 4], 64: [1, 2, 4]
  * Throws FileError where there are no pictures, LatentkitError for a size that is none of 32, 64, 128 and 256.
  */
 export async function planFolder(folder: string, options: PlanOptions, signal?: AbortSignal): Promise<FolderPlan> {
-  const report = await inspectFolder(folder, { badPictures: 'skip', ...(signal && { signal }) })
+  const place = await placeOf(folder)
+  const report =
+    'folder' in place
+      ? await inspectFolder(folder, { badPictures: 'skip', ...(signal && { signal }) })
+      : await inspectSource(await openDataSource(dataSettings.parse({ ...place, size: 32 }), signal), signal)
   const found = report.shorterSide?.median ?? 32
   const size = options.size ?? (found >= 128 ? 128 : found >= 64 ? 64 : 32)
   const multipliers = levels[size]
   if (multipliers === undefined) {
     throw new LatentkitError(`Cannot plan for pictures of ${size} pixels: found ${size}, wanted 32, 64, 128 or 256`)
   }
-  const data = { folder, size, flip: options.flip, bad_pictures: 'skip' as const }
+  const data = { ...place, size, flip: options.flip, bad_pictures: 'skip' as const }
   const shared = { seed: options.seed, betas: [0.9, 0.99], learning_rate: 4e-4, clip: 1, ema: { decay: 0.999 } }
   const autoencoder = autoencoderRecipe.parse({
     data,
@@ -87,6 +94,24 @@ export async function planFolder(folder: string, options: PlanOptions, signal?: 
     training: { ...shared, ...every(options.steps), batch: 64 },
   })
   return { report, size, autoencoder, diffusion }
+}
+
+/** What a place holds: pictures, shards or Parquet files. Pictures that lie open are taken before archives beside them. */
+async function placeOf(place: string): Promise<Pick<DataSettings, 'folder' | 'shards' | 'parquet'>> {
+  const shard = /\.(tar|tar\.gz|tgz)$/i
+  const parquet = /\.parquet$/i
+  const picture = new RegExp(`(${imageExtensions.join('|')})$`.replaceAll('.', '\\.'), 'i')
+  if (shard.test(place)) return { shards: place }
+  if (parquet.test(place)) return { parquet: place }
+  if ((await fileInfo(place))?.kind !== 'folder') return { folder: place }
+  const names: string[] = []
+  for await (const { name, relativePath } of walkFiles(place)) {
+    if (picture.test(name)) return { folder: place }
+    if (shard.test(relativePath) || parquet.test(relativePath)) names.push(relativePath)
+  }
+  // Shards lie in the folder itself, Parquet files in folders of it as well.
+  if (names.some(name => shard.test(name) && !name.includes('/'))) return { shards: place }
+  return names.some(name => parquet.test(name)) ? { parquet: place } : { folder: place }
 }
 
 /** Warm-up, and how often to look, for a number of steps. */

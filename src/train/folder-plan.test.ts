@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { planFolder } from './folder-plan.js'
+
+const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${name}`, import.meta.url))
+const options = { firstStageSteps: 10, steps: 10, seed: 0, flip: false }
+
+test('a folder of pictures, of shards or of Parquet files is planned for as what it is', async () => {
+  for (const [name, kind, pictures, size] of [
+    ['emoji', 'folder', 12, 128],
+    ['shards', 'shards', 10, 32],
+    ['parquet', 'parquet', 8, 32],
+    ['shards/dots-000.tar', 'shards', 4, 32],
+  ] as const) {
+    const { report, autoencoder, diffusion } = await planFolder(fixture(name), options)
+    for (const { data } of [autoencoder, diffusion]) {
+      const places = (['folder', 'shards', 'parquet'] as const).filter(place => data[place] !== undefined)
+      assert.deepEqual(places, [kind])
+      assert.deepEqual([data[kind], data.size, data.bad_pictures], [fixture(name), size, 'skip'])
+    }
+    assert.equal(report.dataset.pictures.length, pictures)
+    assert.equal(report.complete, true)
+    assert.ok(report.captioned > 0 && diffusion.conditioning?.text !== undefined)
+    assert.ok(report.bytes > 0 && report.kinds.length > 0)
+  }
+  await assert.rejects(planFolder(fixture('nowhere'), options), /does not exist; a folder of pictures is wanted/)
+})
