@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { openSource } from '#platform'
+import { conv2d } from '../nn/conv.js'
 import { add } from '../tensor/binary.js'
 import { matmul } from '../tensor/matmul.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
+import { drawing } from '../testing/values.js'
 import { fromFloat32, type TensorData } from '../weights/dtypes.js'
 import { openSafetensors, writeSafetensors } from '../weights/safetensors.js'
 import { type Device, hostTensor, openDevice } from './index.js'
@@ -94,6 +96,30 @@ test('files behind symbolic links that leave the folder, in several folders', as
   )
   await assertRuns({ weights: new Map(files.flatMap(file => [...file.tensors])) })
   for (const file of files) await file.close()
+})
+
+test('weights that may grow give the same convolution to rounding', async () => {
+  const [channels, side] = [320, 16]
+  const program = trace({ x: f32(1, channels, side, side) }, (at, { x }) =>
+    conv2d(at(''), x, { out: channels, kernel: 3 }),
+  )
+  const draw = drawing(5)
+  const drawn = (...shape: number[]) => hostTensor(Float32Array.from(draw.normal(...shape).data), shape)
+  const image = { x: drawn(1, channels, side, side) }
+  const weights = new Map([
+    ['weight', drawn(channels, channels, 3, 3)],
+    ['bias', drawn(channels)],
+  ])
+  const results: Float32Array[] = []
+  for (const weightGrowth of [0, 2 ** 24]) {
+    await using device = await openDevice('cpu', { threads: 1, weightGrowth })
+    await using run = await device.compile(program, { weights })
+    results.push((await run(image)).output!.data as Float32Array)
+  }
+  const [plain, grown] = results as [Float32Array, Float32Array]
+  const length = (values: Float32Array) => Math.hypot(...values.map(v => v / 1e3))
+  const relative = length(grown.map((v, i) => v - plain[i]!)) / length(plain)
+  assert.ok(relative > 0 && relative < 1e-5, `they differ by ${relative}`)
 })
 
 test('a missing weight and one of another shape are named', async () => {
