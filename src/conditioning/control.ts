@@ -25,25 +25,25 @@ export const control = {
   },
   reach: () => ({}),
   inputs: ({ weights }, { width, height }) => ({
-    hint: f32(3 * weights.length, height, width),
-    strength: f32(weights.length),
+    hints: f32(3 * weights.length, height, width),
+    strengths: f32(weights.length),
   }),
-  embed: (_, __, { hint, strength }) => ({ hint: hint!, strength: strength! }),
-  reader({ weights: strength }) {
+  embed: (_, __, { hints, strengths }) => ({ hint: hints!, strength: strengths! }),
+  reader({ weights: strengths }) {
     return {
       async ofRecord({ pixels }, { width, height }) {
         const lines = edges(await pixels(), width, height)
-        return { hint: strength.flatMap(() => [...lines, ...lines, ...lines]), strength }
+        return { hints: strengths.flatMap(() => [...lines, ...lines, ...lines]), strengths }
       },
       ofRequest({ hint }, { width, height }) {
         const pictures = ([] as (Image | undefined)[]).concat(hint as Image | Image[] | undefined).flatMap(p => p ?? [])
-        if (pictures.length !== strength.length) {
+        if (pictures.length !== strengths.length) {
           throw new LatentkitError(
-            `generate: there are ${strength.length} ControlNets and ${pictures.length} hints: give each a picture, in their order`,
+            `generate: there are ${strengths.length} ControlNets and ${pictures.length} hints: give each a picture, in their order`,
           )
         }
         const planes = pictures.flatMap(picture => [...hintPixels(flatten(picture), width, height)])
-        return { positive: { hint: planes, strength } }
+        return { positive: { hints: planes, strengths } }
       },
     }
   },

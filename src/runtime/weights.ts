@@ -30,6 +30,9 @@ export interface LoadedWeights {
   readonly folder: string | undefined
 }
 
+/** A model holds 2 GiB at most, its weights included. */
+const mostInline = 2 ** 30
+
 /**
  * Finds the weights of a program's parameters; those in `fed` need none. `filesOnDisk` says whether the device
  * can read files by itself.
@@ -41,9 +44,8 @@ export async function loadWeights(
   weights: Weights,
   options: { fed: ReadonlySet<string>; filesOnDisk: boolean },
 ): Promise<LoadedWeights> {
-  const bytes = new Map<string, TensorBytes>()
-  const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
-  const inFiles: { name: string; path: string; offset: number; length: number }[] = []
+  const inMemory: { name: string; data: Uint8Array<ArrayBuffer> }[] = []
+  let inFiles: { name: string; path: string; weight: StoredTensor }[] = []
   const halves = new Set<string>()
   for (const wanted of program.parameters) {
     const { name } = wanted
@@ -53,19 +55,27 @@ export async function loadWeights(
     if (half && wanted.dtype === 'f32') halves.add(name)
     const path = 'source' in weight ? weight.source.path : undefined
     if ('source' in weight && path !== undefined && options.filesOnDisk && (half || weight.dtype === 'F32')) {
-      inFiles.push({ name, path: await realPath(path), offset: weight.begin, length: weight.end - weight.begin })
-    } else {
-      const data = await read(weight)
-      if (data.length < 128) bytes.set(name, { kind: 'inline', data })
-      else {
-        bytes.set(name, { kind: 'external', file: `memory/${name}`, offset: 0, length: data.length })
-        externalData.push({ path: `memory/${name}`, data })
-      }
+      inFiles.push({ name, path: await realPath(path), weight })
+    } else inMemory.push({ name, data: await read(weight) })
+  }
+  // The runtime takes weights from files or from memory, not from both: some go into the model itself, else all are read.
+  if (inMemory.reduce((sum, { data }) => sum + data.length, 0) > mostInline) {
+    for (const { name, weight } of inFiles) inMemory.push({ name, data: await read(weight) })
+    inFiles = []
+  }
+  const bytes = new Map<string, TensorBytes>()
+  const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
+  for (const { name, data } of inMemory) {
+    if (data.length < 128 || inFiles.length > 0) bytes.set(name, { kind: 'inline', data })
+    else {
+      bytes.set(name, { kind: 'external', file: `memory/${name}`, offset: 0, length: data.length })
+      externalData.push({ path: `memory/${name}`, data })
     }
   }
   const folder = commonFolder(inFiles.map(({ path }) => path))
-  for (const { name, path, offset, length } of inFiles) {
-    bytes.set(name, { kind: 'external', file: path.slice(folder!.length), offset, length })
+  for (const { name, path, weight } of inFiles) {
+    const { begin, end } = weight
+    bytes.set(name, { kind: 'external', file: path.slice(folder!.length), offset: begin, length: end - begin })
   }
   return { program: widened(program, halves), bytes, externalData, folder }
 }

@@ -1,0 +1,123 @@
+import { joinPath, writeFileAtomic } from '#platform'
+import { type ConditionsReader, readersOf } from '../../conditioning/index.js'
+import { fixedDraws, loadBatch, openFolder } from '../../data/index.js'
+import { checkpointModel } from '../../pipelines/checkpoint-model.js'
+import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
+import { controlScope } from '../../pipelines/networks.js'
+import { FileError } from '../../platform/errors.js'
+import type { Checkpoint } from '../../weights/checkpoint.js'
+import { controlRenames, unetToDiffusers } from '../../weights/diffusers/index.js'
+import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
+import { type TensorToWrite, writeSafetensors } from '../../weights/safetensors.js'
+import type { TrainEvent } from '../events.js'
+import { type FineTuneOptions, fineTune } from './fine-tune.js'
+import type { ControlNetRecipe } from './recipes.js'
+
+const ownPrefix = `${controlScope(0)}.`
+
+/**
+ * Trains a ControlNet beside a model that stays as it is, on hints from a folder or on the edges of the pictures (Zhang et
+ * al. 2023). The checkpoint has the original's names, `control_model.…`; beside it a folder `….diffusers` for diffusers'
+ * ControlNetModel is written, where that has words for the UNet.
+ *
+ * Throws as all training does.
+ */
+export async function* trainControlNet(options: FineTuneOptions<ControlNetRecipe>): AsyncGenerator<TrainEvent> {
+  const { base, recipe, path } = options
+  const { config: plain } = checkpointModel(base)
+  const conditioning = { ...plain.conditioning, control: { weights: [1] } }
+  const config: ModelConfig = { ...plain, conditioning }
+  const edges = readersOf(base.name, conditioning, base.info)
+  const reader = recipe.hints === undefined ? edges : await hintsFrom(recipe.hints, edges, recipe.data.size)
+
+  async function publish(values: ReadonlyMap<string, Float32Array>): Promise<string | undefined> {
+    const folder = path.replace(/\.safetensors$/, '.diffusers')
+    const written = diffusersFiles(config, values, shapes)
+    if (typeof written === 'string') return `${folder} is not written: ${written}`
+    await writeSafetensors(
+      joinPath(folder, 'diffusion_pytorch_model.safetensors'),
+      written.tensors,
+      new Map([['format', 'pt']]),
+    )
+    await writeFileAtomic(joinPath(folder, 'config.json'), `${JSON.stringify(written.config, null, 2)}\n`)
+    return undefined
+  }
+
+  const shapes = new Map<string, readonly number[]>()
+  yield* fineTune(options, {
+    config,
+    reader,
+    publish,
+    begin: await encoderHalf(base),
+    adapt(program) {
+      for (const { name, shape } of program.parameters) shapes.set(name, shape)
+      return program
+    },
+  })
+}
+
+/** The UNet's own encoder half, as the copy's start. */
+async function encoderHalf(base: Checkpoint): Promise<Map<string, Float32Array>> {
+  const start = new Map<string, Float32Array>()
+  for (const name of base.weights.keys()) {
+    const [, inner] = /^model\.diffusion_model\.((?!output_blocks|out\.|id_predictor).*)$/.exec(name) ?? []
+    if (inner !== undefined) start.set(ownPrefix + inner, toFloat32(await base.read(name)))
+  }
+  return start
+}
+
+/** Reads hints from a folder where they are called as the pictures are, cut and mirrored as those. */
+async function hintsFrom(folder: string, reader: ConditionsReader, size: number): Promise<ConditionsReader> {
+  const hints = await openFolder(folder)
+  const stem = (file: string) => file.replace(/\.[^.]*$/, '')
+  const positions = new Map(hints.pictures.map(({ file }, i) => [stem(file), i]))
+  return {
+    ...reader,
+    async ofRecord(record, place, dropped) {
+      const index = positions.get(stem(record.picture.file))
+      if (index === undefined)
+        throw new FileError(folder, `has no hint for ${record.picture.file}: call it the same, of whatever format`)
+      const draw = { ...fixedDraws([index])[0]!, flip: record.mirrored ? 0 : 1 }
+      const { pixels } = await loadBatch(hints, [draw], {
+        transform: { size, crop: 'centre', flip: true, filter: 'bicubic' },
+      })
+      const others = await reader.ofRecord(record, place, dropped)
+      return { ...others, hints: pixels.map(value => (value + 1) / 2) }
+    },
+  }
+}
+
+/** The ControlNet as diffusers has it; a sentence where it has no words for its UNet. */
+function diffusersFiles(
+  { unet_config, ...config }: ModelConfig,
+  values: ReadonlyMap<string, Float32Array>,
+  shapes: ReadonlyMap<string, readonly number[]>,
+): string | { tensors: Map<string, TensorToWrite>; config: Record<string, unknown> } {
+  let unet: Record<string, unknown>
+  try {
+    unet = unetToDiffusers(unet_config!)
+  } catch (error) {
+    if (error instanceof RangeError) return error.message
+    throw error
+  }
+  const halvings = Math.log2(factorOf(config))
+  const { toDiffusers } = controlRenames(unet_config!, 2 + 2 * halvings)
+  const tensors = new Map<string, TensorToWrite>()
+  for (const [name, data] of values) {
+    const renamed = toDiffusers(name.slice(ownPrefix.length), shapes.get(name)!)
+    if (renamed === undefined) return `it has no place for ${name}`
+    tensors.set(renamed.name, fromFloat32(data, renamed.shape))
+  }
+  const { up_block_types: _, mid_block_type: __, sample_size: ___, out_channels: ____, ...shared } = unet
+  const widths = [16, 32, 96, 256]
+  const hint = Array.from({ length: halvings + 1 }, (_, i) => widths[i] ?? widths.at(-1)!)
+  return {
+    tensors,
+    config: {
+      ...shared,
+      _class_name: 'ControlNetModel',
+      conditioning_embedding_out_channels: hint,
+      controlnet_conditioning_channel_order: 'rgb',
+    },
+  }
+}
