@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { type Device, openDevice } from '../runtime/index.js'
+import { autoencoderRecipe } from './autoencoder-recipe.js'
+import { dataSettings } from './data-settings.js'
+import { diffusionRecipe } from './diffusion-recipe.js'
+import type { TrainEvent } from './events.js'
+import { checkpointAt } from './learner.js'
+import { logged } from './log.js'
+import { trainAutoencoder } from './train-autoencoder.js'
+import { trainDiffusion } from './train-diffusion.js'
+
+const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${name}`, import.meta.url))
+const rarely = { evaluate_every: 99, sample_every: 99, checkpoint_every: 99 }
+const training = { batch: 2, learning_rate: 1e-3, ...rarely }
+
+let folder: string
+let device: Device
+let damaged: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'latentkit-streams-'))
+  device = await openDevice('cpu', { threads: 1 })
+  // A picture of the shard becomes noise, and its end is cut off.
+  const bytes = await readFile(join(fixture('shards'), 'dots-000.tar'))
+  damaged = join(folder, 'damaged.tar')
+  const png = bytes.lastIndexOf('\x89PNG', bytes.length, 'latin1')
+  await writeFile(damaged, bytes.fill(7, png + 30, png + 60).subarray(0, png + 600))
+})
+after(async () => {
+  await device.dispose()
+  await rm(folder, { recursive: true })
+})
+
+async function all(run: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
+  const events: TrainEvent[] = []
+  for await (const event of run) events.push(event)
+  return events
+}
+const losses = (events: readonly TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event.loss] : []))
+
+async function untilStep(step: number, run: (signal: AbortSignal) => AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
+  const abort = new AbortController()
+  const events: TrainEvent[] = []
+  for await (const event of run(abort.signal)) {
+    events.push(event)
+    if (event.type === 'step' && event.step === step) abort.abort()
+  }
+  return events
+}
+
+test('a first stage trains on shards, leaves damage out, counts it, and goes on within an epoch as if never stopped', async () => {
+  const recipe = autoencoderRecipe.parse({
+    data: { shards: [damaged, join(fixture('shards'), 'dots-001.tar.gz')], size: 8, shuffle: 3, held_out: 0 },
+    first_stage_config: {
+      embed_dim: 2,
+      ddconfig: {
+        ...{ z_channels: 2, resolution: 8, in_channels: 3, out_ch: 3, ch: 8, num_groups: 4, ch_mult: [1, 1] },
+        ...{ num_res_blocks: 1, attn_resolutions: [], attn_type: 'none' },
+      },
+    },
+    loss: { perceptual_weight: 0 },
+    training: { ...training, steps: 6 },
+  })
+  const run = (path: string, more: object = {}) =>
+    trainAutoencoder({ device, recipe, path: join(folder, path), ...more })
+  const whole = await all(logged(run('whole.safetensors'), { folder: join(folder, 'log'), clock: () => 1 }))
+  const end = whole.at(-1)!
+  assert.ok(end.type === 'end' && end.skipped.count >= 2, 'the damaged picture and the cut')
+  assert.match(end.skipped.examples.join('\n'), /damaged\.tar is cut short/)
+  const lines = (await readFile(join(folder, 'log', 'metrics.jsonl'), 'utf8')).trim().split('\n')
+  const last = JSON.parse(lines.filter(line => line.includes('"type":"step"')).at(-1)!)
+  assert.ok(last.data_wait >= 0 && last.data_wait <= 1)
+  assert.equal(last.skipped, end.skipped.count)
+  const first = await untilStep(2, signal => run('parts.safetensors', { signal }))
+  const resume = await checkpointAt(join(folder, 'parts.safetensors'))
+  const rest = await all(run('parts.safetensors', { resume }))
+  await resume.close()
+  assert.deepEqual([...losses(first), ...losses(rest)], losses(whole))
+  const [one, other] = await Promise.all(['whole', 'parts'].map(name => readFile(join(folder, `${name}.safetensors`))))
+  assert.ok(one!.equals(other!), 'both ways end in the same bytes')
+})
+
+test('a diffusion model trains on Parquet files with text, exactly resumed', async () => {
+  const recipe = diffusionRecipe.parse({
+    data: { parquet: fixture('parquet'), size: 8 },
+    unet_config: {
+      ...{ in_channels: 3, out_channels: 3, model_channels: 32, channel_mult: [1], num_res_blocks: 1 },
+      ...{ attention_resolutions: [1], num_head_channels: 32, use_spatial_transformer: true, context_dim: 16 },
+    },
+    conditioning: { text: { n_embed: 16, n_layer: 1, max_seq_len: 8, heads: 2, dim_head: 8, vocabulary: 300 } },
+    diffusion: { timesteps: 50 },
+    samples: { prompts: ['picture 1'], steps: 1 },
+    training: { ...training, steps: 4 },
+  })
+  const latentFolder = join(folder, 'latents')
+  const run = (path: string, more: object = {}) =>
+    trainDiffusion({ device, recipe, path: join(folder, path), latentFolder, ...more })
+  const whole = await all(run('diffusion.safetensors'))
+  const end = whole.at(-1)!
+  assert.ok(end.type === 'end' && end.skipped.count === 1 && /\/5 holds no picture/.test(end.skipped.examples[0]!))
+  const first = await untilStep(2, signal => run('two.safetensors', { signal }))
+  const resume = await checkpointAt(join(folder, 'two.safetensors'))
+  const rest = await all(run('two.safetensors', { resume }))
+  await resume.close()
+  assert.deepEqual([...losses(first), ...losses(rest)], losses(whole))
+})
+
+test('a recipe names one place of data, and columns only where there are some', () => {
+  const refused = (data: object, message: RegExp) =>
+    assert.throws(() => dataSettings.parse({ size: 8, ...data }), message)
+  refused({}, /wanted one of folder, shards and parquet, found none/)
+  refused({ folder: 'a', shards: 'b' }, /found folder and shards/)
+  refused({ folder: 'a', columns: { image: 'x' } }, /are for parquet/)
+  assert.deepEqual(dataSettings.parse({ size: 8, shards: ['a-{0..3}.tar'] }).shards, ['a-{0..3}.tar'])
+})
