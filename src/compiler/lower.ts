@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { rewrite } from '../tensor/walk.js'
 import { choose } from './choose.js'
 import { settleAxisOrder } from './passes/axis-order.js'
+import { halfProducts } from './passes/half-products.js'
 import { recompute } from './passes/recompute.js'
 import { simplify } from './passes/simplify.js'
 import { transformConstantWeights } from './passes/transform-weights.js'
@@ -18,6 +19,7 @@ import type { Target } from './target.js'
 export function lower(program: Program, target: Target): Program {
   const names = Object.keys(program.outputs)
   let roots: Tensor[] = inlineCheckpoints(Object.values(program.outputs))
+  if (target.half) roots = halfProducts(roots)
   roots = transformConstantWeights(roots, target)
   roots = rewrite(roots, node => choose(node, target)?.rewrite(node, target))
   roots = simplify(roots)

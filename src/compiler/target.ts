@@ -11,6 +11,8 @@ export interface Target {
   readonly channelBlock?: number | undefined
   /** Computes f32 in f64, between f32 inputs and outputs: slow, to tell rounding from mistakes. */
   readonly double?: boolean
+  /** Multiplies in f16 where that is short enough a sum: for devices that are faster so. */
+  readonly half?: boolean | undefined
   /** Bytes by which constant weights may grow for faster convolutions; some hundred MiB where it is left out. */
   readonly weightGrowth?: number | undefined
   /** The fastest lowering by use, where it was measured. */

@@ -21,6 +21,8 @@ export interface DeviceHost {
 
 export interface CompileOptions {
   readonly training: boolean
+  /** Multiplies in f16. */
+  readonly half?: boolean
   readonly weights: Weights
   /** Parameters that are fed in every run. */
   readonly fed?: ReadonlySet<string>
@@ -40,11 +42,11 @@ export interface CompiledModel {
 export async function compileModel(
   host: DeviceHost,
   program: Program,
-  { training, weights, fed = new Set() }: CompileOptions,
+  { training, half = false, weights, fed = new Set() }: CompileOptions,
 ): Promise<CompiledModel> {
   const { name, limits, filesOnDisk } = host
   const loaded = await loadWeights(program, weights, { fed, filesOnDisk })
-  const lowered = lower(loaded.program, await targetOf(host, training))
+  const lowered = lower(loaded.program, { ...(await targetOf(host, training)), half })
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
   if (limits) checkFootprint(name, lowered, limits)
   const checkSize = (inputs: HostTensors) => {

@@ -7,7 +7,7 @@ import { type Program, trace } from '../tensor/program.js'
 import { mean, sum } from '../tensor/reduce.js'
 import { expandTo, transpose } from '../tensor/reshape.js'
 import { f32 } from '../tensor/tensor.js'
-import { exp, sigmoid, square } from '../tensor/unary.js'
+import { cast, exp, sigmoid, square } from '../tensor/unary.js'
 import type { Device } from './device.js'
 import { hostTensor } from './host-tensor.js'
 
@@ -44,6 +44,32 @@ export async function checkNumbers(device: Device): Promise<void> {
   if (!(difference < 1e-2)) {
     throw new WrongNumbersError(
       `The device ${device.name} computes other numbers than the processor (they differ by ${difference}): its driver is broken; update it or use the device "cpu"`,
+    )
+  }
+}
+
+/**
+ * Multiplies two small matrices in float16.
+ *
+ * @throws LatentkitError where the device cannot do so, or not faster than in float32.
+ */
+export async function checkHalf(device: Device): Promise<void> {
+  const refusal = 'Products in float16 (precision: mixed) are not to be had'
+  if (device.name === 'cpu' || device.name === 'wasm') {
+    throw new LatentkitError(
+      `${refusal}: processors are no faster with them. Leave "precision" out, or train on a graphics card (--device webgpu)`,
+    )
+  }
+  const product = trace({ x: f32(size, size) }, (_, { x }) => cast(matmul(cast(x, 'f16'), cast(x, 'f16')), 'f32'))
+  const ones = new Float32Array(size * size).fill(1)
+  try {
+    await using run = await device.compile(product)
+    const { output } = await run({ x: hostTensor(ones, [size, size]) })
+    if (Number(output!.data[0]) !== size) throw new Error(`${size} times 1 came out as ${output!.data[0]}`)
+  } catch (cause) {
+    throw new LatentkitError(
+      `${refusal}: the device ${device.name} has none (${(cause as Error).message}). Leave "precision" out, or update the driver`,
+      { cause },
     )
   }
 }

@@ -63,8 +63,13 @@ export interface EngineCalls {
   copyState(state: number, from: string, to: string): Promise<void>
   /** Makes an array that of process 0. */
   broadcastState(state: number, array: string): Promise<void>
-  /** Averages gradients over all processes, clips and updates; returns their norm. Where that is not finite nothing changes. */
-  updateState(state: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number>
+  /** Divides gradients by `lossScale`, averages them over all processes, clips and updates; returns their norm. Where that is not finite nothing changes. */
+  updateState(
+    state: number,
+    scalars: Readonly<Record<string, number>>,
+    clip: number | undefined,
+    lossScale: number,
+  ): Promise<number>
   releaseState(state: number): Promise<void>
   /** Joins the processes that train together. */
   joinWorld(): Promise<WorldPlace>

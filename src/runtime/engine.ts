@@ -102,8 +102,13 @@ export class Engine implements EngineCalls {
     return this.#state(id).copy(from, to)
   }
 
-  async updateState(id: number, scalars: Readonly<Record<string, number>>, clip: number | undefined): Promise<number> {
-    return this.#state(id).update(scalars, clip, this.#world)
+  async updateState(
+    id: number,
+    scalars: Readonly<Record<string, number>>,
+    clip: number | undefined,
+    lossScale: number,
+  ): Promise<number> {
+    return this.#state(id).update(scalars, clip, this.#world, lossScale)
   }
 
   async broadcastState(id: number, array: string): Promise<void> {

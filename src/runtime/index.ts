@@ -1,4 +1,5 @@
 export { Device, type DeviceName, type DeviceOptions, openDevice } from './device.js'
+export { checkHalf } from './device-check.js'
 export type { Executable, RunOptions } from './executable.js'
 export { type ExportOptions, exportOnnx } from './export-onnx.js'
 export { type HostTensor, type HostTensors, hostIntegers, hostTensor } from './host-tensor.js'

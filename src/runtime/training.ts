@@ -1,10 +1,12 @@
 import { gradients } from '../autodiff/gradients.js'
+import { mul } from '../tensor/binary.js'
 import type { Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
+import { apply, f32, input } from '../tensor/tensor.js'
 import { type CompiledModel, compileModel, type DeviceHost } from './compile.js'
 import { copied, type Executable, makeExecutable, type RunOptions } from './executable.js'
 import { chunkName, flattenParameters } from './flatten.js'
-import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
+import { checkInputs, type HostTensor, type HostTensors, hostTensor } from './host-tensor.js'
 import type { Layout } from './layout.js'
 import { type Averaging, averageArray, type Optimiser } from './optimiser.js'
 import { planState } from './state/state-plan.js'
@@ -55,11 +57,35 @@ export interface TrainingStep extends AsyncDisposable {
   dispose(): Promise<void>
 }
 
+/** How a step is compiled. */
+export interface StepOptions extends OtherWeights {
+  /**
+   * Multiplies in f16, with weights, optimiser and all else in f32. Gradients that overflow make `update` return a norm that
+   * is not finite: halve `lossScale` and compute them again.
+   */
+  readonly half?: boolean
+}
+
 interface Parts {
   readonly id: number
   readonly names: ReadonlySet<string>
   readonly options: StateOptions
   readonly layout: Layout | undefined
+}
+
+/** The input by which a step that computes in f16 multiplies the loss, so that small gradients do not vanish there. */
+const lossScaleInput = 'loss scale'
+
+/** The gradients of the loss times an input, and the loss as it is. */
+function scaledGradients(program: Program, names: readonly string[]): Program {
+  const scale = apply(input, [], { name: lossScaleInput, ...f32() })
+  const { loss } = program.outputs
+  const scaled = gradients({ ...program, outputs: { ...program.outputs, loss: mul(loss!, scale) } }, names)
+  return {
+    ...scaled,
+    inputs: { ...program.inputs, [lossScaleInput]: scale },
+    outputs: { ...scaled.outputs, loss: loss! },
+  }
 }
 
 /** What a model calls the parameters of a state beside its own. */
@@ -69,6 +95,9 @@ const besideName = (index: number): string => `beside ${index}`
 export class TrainingState implements AsyncDisposable {
   /** Updates so far. */
   updates = 0
+  /** What losses are multiplied by where steps compute in f16. Source of the first: torch.amp.GradScaler. */
+  lossScale = 2 ** 16
+  #half = false
   readonly #host: DeviceHost
   readonly #id: number
   readonly #names: ReadonlySet<string>
@@ -116,11 +145,12 @@ export class TrainingState implements AsyncDisposable {
    * Compiles a program with an output `loss` into a step that trains those of its parameters that this state holds; those
    * of the states `beside` it are read where they lie, the others are `frozen` and taken from there.
    */
-  async training(program: Program, others: OtherWeights = {}): Promise<TrainingStep> {
+  async training(program: Program, { half = false, ...others }: StepOptions = {}): Promise<TrainingStep> {
     const trained = this.#held(program)
-    const whole = gradients(program, trained)
+    const whole = half ? scaledGradients(program, trained) : gradients(program, trained)
+    this.#half ||= half
     const { engine } = this.#host
-    const { model } = await this.#model(whole, true, others)
+    const { model } = await this.#model(whole, true, { half, ...others })
     const onDevice = this.#layout?.lengths.map((_, i) => chunkName('gradient', i)) ?? []
     const state = { ...this.#use(program, 'parameter', others), gradients: trained }
     const step = await engine.call('createSession', [{ ...model, state, onDevice }])
@@ -129,7 +159,8 @@ export class TrainingState implements AsyncDisposable {
       program,
       accumulate: async (inputs, { scale = 1, signal } = {}) => {
         checkInputs(inputs, program.inputs)
-        return engine.call('accumulate', [step, copied(inputs), scale], signal)
+        const given = half ? { ...inputs, [lossScaleInput]: hostTensor(this.lossScale) } : inputs
+        return engine.call('accumulate', [step, copied(given), scale], signal)
       },
       dispose,
       [Symbol.asyncDispose]: dispose,
@@ -153,7 +184,12 @@ export class TrainingState implements AsyncDisposable {
   async update({ learningRate, clip }: UpdateOptions): Promise<{ gradientNorm: number }> {
     const step = this.updates + 1
     const scalars = { ...this.#options.optimiser.scalars(step, learningRate), ...this.#options.ema?.scalars(step) }
-    const gradientNorm = await this.#host.engine.call('updateState', [this.#id, scalars, clip])
+    const gradientNorm = await this.#host.engine.call('updateState', [
+      this.#id,
+      scalars,
+      clip,
+      this.#half ? this.lossScale : 1,
+    ])
     if (Number.isFinite(gradientNorm)) this.updates = step
     return { gradientNorm }
   }
@@ -223,7 +259,7 @@ export class TrainingState implements AsyncDisposable {
   #model(
     program: Program,
     training: boolean,
-    { frozen = new Map(), beside = [] }: OtherWeights,
+    { frozen = new Map(), beside = [], half = false }: StepOptions,
   ): Promise<CompiledModel> {
     let whole = program
     const states = [this, ...beside]
@@ -232,6 +268,6 @@ export class TrainingState implements AsyncDisposable {
       if (layout) whole = flattenParameters(whole, layout, i === 0 ? 'parameter' : besideName(i - 1))
     }
     const fed = new Set(states.flatMap(state => state.#held(whole)))
-    return compileModel(this.#host, whole, { training, weights: frozen, fed })
+    return compileModel(this.#host, whole, { training, half, weights: frozen, fed })
   }
 }

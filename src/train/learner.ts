@@ -1,4 +1,5 @@
 import { openSource } from '#platform'
+import { checkpointMarks } from '../autodiff/checkpoint-marks.js'
 import type { DataState } from '../data/batching.js'
 import { adamw, ema } from '../optim/index.js'
 import { FileError } from '../platform/errors.js'
@@ -12,6 +13,7 @@ import { expectTensors } from '../weights/expect-tensors.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import type { Learner, Losses } from './fit.js'
 import { initialise } from './initialise.js'
+import { lossScaled } from './loss-scale.js'
 import type { Progress } from './progress.js'
 import { progressSchema } from './progress.js'
 import type { TrainingSettings } from './settings.js'
@@ -58,7 +60,8 @@ export interface DeviceLearner extends Learner, Evaluation, AsyncDisposable {
 
 /** Puts a program's parameters on a device, newly drawn or as a checkpoint has them, ready to be trained. */
 export async function openLearner(options: LearnerOptions): Promise<DeviceLearner> {
-  const { device, program, frozen, settings, path, info, beside = [], also = new Map(), resume, start, begin } = options
+  const { device, frozen, settings, path, info, beside = [], also = new Map(), resume, start, begin } = options
+  const program = settings.checkpoint ? checkpointMarks(options.program) : options.program
   const elsewhere = (name: string) => frozen.get(name) !== undefined || beside.some(state => state.holds(name))
   const parameters = program.parameters.filter(({ name }) => !elsewhere(name))
   const values = start ? await weightsOf(start, parameters) : initialise(parameters, settings.seed)
@@ -75,7 +78,9 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
   )
   const progress = resume && (await restore(state, parameters, resume))
   await state.broadcast()
-  const step = await state.training(program, { frozen, beside })
+  const half = settings.precision === 'mixed'
+  const step = await state.training(program, { frozen, beside, half })
+  const scaled = half ? lossScaled(state, step, progress?.lossScale) : undefined
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }
 
@@ -90,7 +95,13 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
         else tensors.set(`${array}.${name}`, tensor)
       }
     }
-    const values = { step: done, updates: state.updates, tuned: device.tuned, ...(data && { data }) } satisfies Progress
+    const values = {
+      step: done,
+      updates: state.updates,
+      tuned: device.tuned,
+      ...(scaled && { lossScale: scaled.lossScale }),
+      ...(data && { data }),
+    } satisfies Progress
     await writeCheckpoint(path, { info, weights, training: { values, tensors } })
   }
 
@@ -102,10 +113,10 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
     parameters: parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     save,
     async accumulate(inputs, scale) {
-      const outputs = await step.accumulate(inputs, { scale })
+      const outputs = await (scaled ?? step).accumulate(inputs, { scale })
       return { ...lossesOf(outputs), outputs }
     },
-    update: learningRate => state.update({ learningRate, ...clip }),
+    update: learningRate => (scaled ?? state).update({ learningRate, ...clip }),
     async [Symbol.asyncDispose]() {
       await step.dispose()
       await state.dispose()

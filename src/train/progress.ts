@@ -23,6 +23,8 @@ export const progressSchema = z.object({
   updates: z.int().nonnegative(),
   /** How operations were lowered where it had been measured, by use. */
   tuned: z.record(z.string(), z.string()).optional(),
+  /** In mixed precision: what losses are multiplied by, and updates since that was changed. */
+  lossScale: z.object({ value: z.number().positive(), updates: z.int().nonnegative() }).optional(),
   /** Where the data stands. */
   data: z.union([drawState, streamState]).optional(),
 })
@@ -31,5 +33,6 @@ export interface Progress {
   readonly step: number
   readonly updates: number
   readonly tuned?: Readonly<Record<string, string>> | undefined
+  readonly lossScale?: { readonly value: number; readonly updates: number } | undefined
   readonly data?: DataState | undefined
 }

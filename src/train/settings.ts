@@ -27,6 +27,14 @@ export const trainingSettings = z
       })
       .optional()
       .describe('an average of the weights, which is then what is evaluated and used'),
+    checkpoint: z
+      .boolean()
+      .default(false)
+      .describe('computes the activations of a block anew in the backward pass: less memory for a third more time'),
+    precision: z
+      .enum(['f32', 'mixed'])
+      .default('f32')
+      .describe('mixed: products in float16, where a graphics card is faster so; weights and all else stay float32'),
     evaluate_every: count.default(500).describe('steps between two losses on held-out data'),
     sample_every: count.default(500).describe('steps between two pictures of where it stands'),
     checkpoint_every: count.default(500).describe('steps between two checkpoints'),

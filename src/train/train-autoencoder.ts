@@ -19,9 +19,9 @@ import { openFirstStageLearner } from './first-stage-learner.js'
 import { fit, type Task } from './fit.js'
 import type { DeviceLearner } from './learner.js'
 import { openPerceptual } from './perceptual-weights.js'
+import { prepareDevice } from './prepare-device.js'
 import { type Place, shareOf } from './share.js'
 import { streamOf } from './streams.js'
-import { tunedAsBefore } from './tuned-choices.js'
 
 /** What training takes. */
 export interface TrainOptions<Recipe> {
@@ -44,7 +44,7 @@ export interface TrainOptions<Recipe> {
 export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>): AsyncGenerator<TrainEvent> {
   const { device, recipe, path, resume, start, signal } = options
   const { data, training, loss } = recipe
-  yield* tunedAsBefore(device, resume)
+  yield* prepareDevice(device, training, resume)
   const source = await openDataSource(data, signal)
   await using frozen = await openPerceptual(recipe.loss)
   const config = modelConfig.parse({ first_stage_config: recipe.first_stage_config })

@@ -26,11 +26,11 @@ import { fit, type Task } from './fit.js'
 import { openFrozenEmbedders } from './frozen-embedders.js'
 import { channelFactors, encodeSource, type Latents } from './latents.js'
 import { type Evaluation, openLearner } from './learner.js'
+import { prepareDevice } from './prepare-device.js'
 import { sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
-import { tunedAsBefore } from './tuned-choices.js'
 
 /** What training a diffusion model takes. */
 export interface TrainDiffusionOptions extends TrainOptions<DiffusionRecipe> {
@@ -60,7 +60,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const { device, recipe, path, resume, start, signal, firstStage = pixels, latentFolder } = options
   const { data, training } = recipe
   const { processes } = device
-  yield* tunedAsBefore(device, resume)
+  yield* prepareDevice(device, training, resume)
   const pictures = await openDataSource(data, signal)
   const { first_stage_config } = validate(modelConfig, firstStage.info.config, `${firstStage.name}: config`)
   // One process computes latents for all that share its disk.

@@ -32,8 +32,16 @@ export interface EngineState {
   copy(from: string, to: string): Promise<void>
   /** Makes an array that of process 0. */
   broadcast(array: string, world: World): Promise<void>
-  /** Averages gradients over all processes, clips and updates; returns their norm. Where that is not finite nothing changes. */
-  update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number>
+  /**
+   * Divides gradients by `lossScale`, averages them over all processes, clips and updates; returns their norm. Where that
+   * is not finite nothing changes.
+   */
+  update(
+    scalars: Readonly<Record<string, number>>,
+    clip: number | undefined,
+    world: World,
+    lossScale: number,
+  ): Promise<number>
   dispose(): Promise<void>
 }
 

@@ -78,10 +78,7 @@ export class GpuState implements EngineState {
     await this.#upload(array, chunks)
   }
 
-  async read(
-    array: string,
-    names = [...this.#layout.places.keys()],
-  ): Promise<Map<string, Float32Array<ArrayBuffer>>> {
+  async read(array: string, names = [...this.#layout.places.keys()]): Promise<Map<string, Float32Array<ArrayBuffer>>> {
     const chunks = await this.#download(array)
     const cut = ({ chunk, offset, length }: Place) => chunks[chunk]!.slice(offset, offset + length)
     return new Map(names.map(name => [name, cut(this.#place(name))]))
@@ -95,14 +92,22 @@ export class GpuState implements EngineState {
     await this.#exchange(array, world, chunk => world.broadcast(chunk))
   }
 
-  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number> {
+  async update(
+    scalars: Readonly<Record<string, number>>,
+    clip: number | undefined,
+    world: World,
+    lossScale: number,
+  ): Promise<number> {
     if (this.#empty) throw nothingAccumulated()
     await this.#exchange('gradient', world, chunk => world.allReduce(chunk))
     const { output } = await this.#sessions.sumOfSquares.run(this.#chunks('gradient', 'gradient'))
-    const norm = Math.sqrt(Number((output as Tensor).data[0])) / world.size
+    const norm = Math.sqrt(Number((output as Tensor).data[0])) / (world.size * lossScale)
     this.#empty = true
     if (!Number.isFinite(norm)) return norm
-    const values = { ...scalars, gradientScale: clipFactor(norm, clip) / world.size } as Record<string, number>
+    const values = { ...scalars, gradientScale: clipFactor(norm, clip) / (world.size * lossScale) } as Record<
+      string,
+      number
+    >
     const given = Object.fromEntries(this.#spec.scalars.map(name => [name, this.#scalar(values[name]!)]))
     const updated: Outputs[] = []
     for (const i of this.#layout.lengths.keys()) {

@@ -64,9 +64,14 @@ export class HostState implements EngineState {
     for (const numbers of this.#flat.chunks(array)) await world.broadcast(numbers)
   }
 
-  async update(scalars: Readonly<Record<string, number>>, clip: number | undefined, world: World): Promise<number> {
+  async update(
+    scalars: Readonly<Record<string, number>>,
+    clip: number | undefined,
+    world: World,
+    lossScale: number,
+  ): Promise<number> {
     for (const numbers of this.#flat.chunks('gradient')) await world.allReduce(numbers)
-    return this.#flat.update(scalars, clip, world.size)
+    return this.#flat.update(scalars, clip, world.size * lossScale)
   }
 
   async dispose(): Promise<void> {

@@ -1,13 +1,22 @@
-import type { Device } from '../runtime/index.js'
+import { checkHalf, type Device } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { TrainEvent } from './events.js'
 import { progressSchema } from './progress.js'
+import type { TrainingSettings } from './settings.js'
 
 /**
- * Has a device compile what a run that goes on began with, whatever `latentkit tune` found since, so that it stays the
- * same to the bit; says so where that differs. Another run takes the device's own choices.
+ * Sees to it that a device can compute what a run asks for, and has it compile what a run that goes on began with, whatever
+ * `latentkit tune` found since, so that it stays the same to the bit; says so where that differs. Another run takes the
+ * device's own choices.
+ *
+ * @throws LatentkitError where the device has no float16 and the run wants it.
  */
-export function* tunedAsBefore(device: Device, resume: Checkpoint | undefined): Generator<TrainEvent> {
+export async function* prepareDevice(
+  device: Device,
+  { precision }: TrainingSettings,
+  resume: Checkpoint | undefined,
+): AsyncGenerator<TrainEvent> {
+  if (precision === 'mixed') await checkHalf(device)
   device.useTuned(undefined)
   const progress = progressSchema.safeParse(resume?.training?.values)
   const before = progress.data?.tuned
