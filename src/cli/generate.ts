@@ -42,6 +42,21 @@ export const generateCommand = {
       .optional()
       .meta({ short: 'm', placeholder: 'FILE' })
       .describe('a checkpoint (default the bundled one)'),
+    lora: z
+      .array(z.string())
+      .default([])
+      .meta({ placeholder: 'FILE[:WEIGHT]' })
+      .describe('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1); repeat for more'),
+    embedding: z
+      .array(z.string())
+      .default([])
+      .meta({ placeholder: 'FILE' })
+      .describe('know the words of a textual inversion; repeat for more'),
+    control: z
+      .array(z.string())
+      .default([])
+      .meta({ placeholder: 'FILE[:WEIGHT]' })
+      .describe('follow a --hint by a ControlNet; repeat for more'),
     ...conditionFlags,
     count: shape.count.meta({ short: 'n' }).describe('how many pictures (default 1)'),
     seed: shape.seed,
@@ -84,6 +99,10 @@ export const generateCommand = {
       line: 'latentkit generate --model fill.safetensors --image room.png --mask sofa.png',
       what: 'paint anew where the mask is white',
     },
+    {
+      line: 'latentkit generate "<my-cat>, blob emoji" --embedding my-cat.safetensors --lora style.safetensors:0.7',
+      what: 'with a learned word and 0.7 of a LoRA',
+    },
     { line: 'latentkit generate --like cat-2.png --steps 50', what: 'a picture again, with more steps' },
   ],
 } satisfies Command
@@ -98,12 +117,18 @@ export interface Written {
 
 /** `latentkit generate`. */
 export async function generate(flags: Flags, io: Io): Promise<Written[]> {
-  const { prompt, out, model: file, like, device, threads, show, json, ...given } = flags
+  const { prompt, out, model: file, like, device, threads, show, json, lora, embedding, control, ...given } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
   const wanted = prompt ?? before?.prompt ?? ''
   progress(io, 'loading')
-  await using model = await load(file, { device, threads })
+  await using model = await load(file, {
+    device,
+    threads,
+    loras: lora.map(weighed),
+    words: embedding,
+    controls: control.map(weighed),
+  })
   if (before?.model !== undefined && before.model !== model.name) {
     io.err(`${like} was made by the model ${before.model}, this one will be by ${model.name}\n`)
   }
@@ -146,6 +171,12 @@ async function conditionsOf(flags: Readonly<Record<string, unknown>>): Promise<G
   const read: Record<string, unknown> = {}
   for (const [name, field] of fields) if (typeof flags[name] === 'string') read[name] = await field.read(flags[name])
   return read
+}
+
+/** A file with its weight behind a colon; a drive's letter has no number there. */
+function weighed(text: string): { file: string; weight?: number } {
+  const [, file, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? []
+  return file === undefined ? { file: text } : { file, weight: Number(weight) }
 }
 
 /** One line that is written over, on a terminal. */

@@ -17,6 +17,7 @@ import { type TrainOptions, trainAutoencoder } from '../train/train-autoencoder.
 import { trainClassifier } from '../train/train-classifier.js'
 import { trainDiffusion } from '../train/train-diffusion.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
+import { fineTunings } from './fine-tuning.js'
 import type { Io } from './io.js'
 import { type FolderFlags, planOf } from './train-plan.js'
 import { progressWriter } from './train-progress.js'
@@ -30,7 +31,8 @@ export const trainCommand = {
     'With a FOLDER: looks at the pictures, says what will be trained and how long it takes, then trains an autoencoder ' +
     'and a diffusion model in its latents. Captions come from a captions.jsonl or .txt files beside the pictures. ' +
     'With "autoencoder" or "diffusion" and a RECIPE.yaml: trains one stage, everything as the recipe says; with ' +
-    '"classifier" a noisy classifier that leads a diffusion model to classes (generate --classifier). ' +
+    '"classifier" a noisy classifier that leads a diffusion model to classes (generate --classifier). With "lora", ' +
+    '"textual-inversion", "dreambooth" or "controlnet": teaches a trained model more, by default the bundled one. ' +
     'Ctrl-C saves and stops; --resume goes on. Under mpirun (Open MPI; needs the package koffi) the processes train ' +
     'together, each with batches of the size in the recipe and threads of its own; where one dies the others save and ' +
     "stop, and --resume goes on with as many as there are. The run's folder is then to be the same on every machine.",
@@ -38,7 +40,7 @@ export const trainCommand = {
     what: z
       .string()
       .meta({ positional: true })
-      .describe('a folder of pictures, or: autoencoder, diffusion, classifier'),
+      .describe(`a folder of pictures, or: autoencoder, diffusion, classifier, ${Object.keys(fineTunings).join(', ')}`),
     recipe: z.string().optional().meta({ positional: true }).describe('a YAML file; see configs/ for examples'),
     out: z
       .string()
@@ -66,6 +68,7 @@ export const trainCommand = {
     { line: 'latentkit train photos --plan', what: 'only look and tell how long it would take' },
     { line: 'latentkit train autoencoder first.yaml -o runs/first', what: 'the first stage by a recipe' },
     { line: 'latentkit train diffusion second.yaml -o runs/second --resume', what: 'go on after Ctrl-C or a crash' },
+    { line: 'latentkit train lora configs/tiny/lora.yaml', what: 'a LoRA of the bundled model' },
     {
       line: 'mpirun -n 8 --hostfile hosts --bind-to none latentkit train diffusion second.yaml',
       what: 'eight processes on the machines that the file hosts names',
@@ -78,6 +81,10 @@ const files = {
   autoencoder: 'autoencoder.safetensors',
   diffusion: 'model.safetensors',
   classifier: 'classifier.safetensors',
+  lora: 'lora.safetensors',
+  'textual-inversion': 'word.safetensors',
+  dreambooth: 'model.safetensors',
+  controlnet: 'controlnet.safetensors',
 } as const
 
 type Flags = z.output<typeof trainCommand.options>
@@ -108,7 +115,7 @@ export async function train(flags: Flags, io: Io): Promise<Trained | undefined> 
     if (flags.recipe === undefined) throw usage('RECIPE', `missing; wanted a YAML file after "${flags.what}"`)
   } else {
     if (flags.recipe !== undefined)
-      throw usage(flags.recipe, 'a recipe follows "autoencoder", "diffusion" or "classifier", not a folder')
+      throw usage(flags.recipe, `a recipe follows one of ${Object.keys(files).join(', ')}, not a folder`)
     if (flags.from !== undefined) throw usage('--from', 'is for recipes')
   }
   const name = flags.recipe ? basename(flags.recipe, extname(flags.recipe)) : basename(resolve(flags.what))
@@ -140,6 +147,7 @@ async function trainRecipe(run: Run): Promise<Trained> {
     const recipe = parseConfig(text, classifierRecipe, file!)
     return trainGuide({ ...recipe, model: at(recipe.model), data: mapPlaces(recipe.data, at) }, run)
   }
+  if (Object.hasOwn(fineTunings, what)) return fineTune(what as keyof typeof fineTunings, text, at, run)
   const recipe = parseConfig(text, diffusionRecipe, file!)
   const data = mapPlaces(recipe.data, at)
   const first_stage = recipe.first_stage && at(recipe.first_stage)
@@ -205,6 +213,24 @@ async function trainGuide(recipe: ClassifierRecipe, run: Run): Promise<Trained> 
     return { ...trained, generate }
   } finally {
     await model.close()
+  }
+}
+
+async function fineTune(
+  what: keyof typeof fineTunings,
+  text: string,
+  at: (path: string) => string,
+  run: Run,
+): Promise<Trained> {
+  if (run.flags.from !== undefined) throw usage('--from', 'is for stages; what is fine-tuned is the base of the recipe')
+  const { base, start, generate } = await fineTunings[what](text, run.flags.recipe!, at)
+  try {
+    const trained = await runStage(what, run, start)
+    const command = generate(trained.checkpoint)
+    if (trained.step === trained.total) run.io.err(`Make a picture with it:\n  ${command}\n`)
+    return { ...trained, generate: command }
+  } finally {
+    await base.close()
   }
 }
 

@@ -18,7 +18,7 @@ export interface LoadOptions extends Adaptation {
 
 /** The model that comes with latentkit: emoji of 128x128 pixels from a sentence. */
 // Bundlers look for exactly this expression, and copy the file.
-const bundledModel = (): URL => new URL('../../models/emoji.safetensors', import.meta.url)
+export const bundledModel = (): URL => new URL('../../models/emoji.safetensors', import.meta.url)
 
 /** Beyond this a file is not held in memory as a whole. */
 const wholeInMemory = 2 ** 30

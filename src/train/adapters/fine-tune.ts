@@ -1,6 +1,6 @@
 import type { ConditionsReader } from '../../conditioning/index.js'
 import { type Dataset, fingerprint, folderSource } from '../../data/index.js'
-import type { ModelConfig } from '../../pipelines/model-config.js'
+import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { version } from '../../platform/version.js'
 import type { Program } from '../../tensor/program.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
@@ -61,7 +61,8 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
   const { device, recipe, path, resume, signal, base, latentFolder } = options
   const { data, training } = recipe
   const { processes } = device
-  const { config, reader, adapt = program => program, trains = () => false } = method
+  const { reader, adapt = program => program, trains = () => false } = method
+  const config = ofSize(method.config, data.size)
   const loss = diffusionRecipe.shape.loss.parse(recipe.loss)
 
   const opened: Latents[] = []
@@ -127,6 +128,12 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
     yield event
   }
 }
+
+/** The model as it paints pictures of the size that is trained on. */
+const ofSize = (config: ModelConfig, size: number): ModelConfig => ({
+  ...config,
+  unet_config: { ...config.unet_config!, image_size: size / factorOf(config) },
+})
 
 /** All pictures, with other sentences if any are given: so few as are fine-tuned on leave none to hold out. */
 export const captioned = (dataset: Dataset, captions: readonly string[] | undefined): Dataset => ({
