@@ -4,12 +4,14 @@ export { checkpoint, grad } from './autodiff/index.js'
 export type { Image, Parameters } from './image/index.js'
 export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
 export type { GeneratedImage } from './pipelines/generated-image.js'
+export type { Adaptation, Weighed } from './pipelines/adapted-model.js'
+export { writeCompvis, writeDiffusers } from './pipelines/export.js'
 export { type LoadOptions, load } from './pipelines/load.js'
 export type { GenerateEvent, GenerateOptions, Generation, Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'
 export { settingsOf } from './pipelines/parameters.js'
 export type { GenerateSettings } from './pipelines/settings.js'
-export { FileError, LatentkitError } from './platform/errors.js'
+export { FileError, LatentkitError, LostProcessError } from './platform/errors.js'
 export { version } from './platform/version.js'
 export {
   type Device,
@@ -22,6 +24,7 @@ export {
   hostIntegers,
   hostTensor,
   openDevice,
+  type Processes,
 } from './runtime/index.js'
 export { type SamplerName, samplers } from './samplers/index.js'
 export { SchemaError } from './schema/index.js'

@@ -119,7 +119,8 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
       const { loss, terms } = await averaged(parts, processes)
       checkFinite(step, saved, { loss, ...terms })
       const rate = learningRate(step)
-      const { gradientNorm, terms: later } = await learner.update(rate)
+      const { gradientNorm, terms: own } = await learner.update(rate)
+      const later = own && (await averaged([{ loss: 0, terms: own }], processes)).terms
       checkFinite(step, saved, { 'gradient norm': gradientNorm, ...later })
       step++
       data = after
