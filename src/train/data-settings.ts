@@ -79,3 +79,10 @@ export function mapPlaces(data: DataSettings, at: (path: string) => string): Dat
 
 /** The settings as a checkpoint keeps them: where the data lay is nobody's business. */
 export const withoutPlaces = ({ folder: _, shards: __, parquet: ___, ...rest }: DataSettings) => rest
+
+/** How samples are drawn from the data that a recipe names. */
+export const drawingOf = (data: DataSettings) => ({
+  heldOut: data.held_out,
+  window: data.shuffle,
+  damaged: damagedIn(data),
+})

@@ -3,6 +3,7 @@ import { type ConditioningName, conditioningRecipe, conditionings } from '../con
 import { diffusionConfig } from '../pipelines/model-config.js'
 import { unetConfig } from '../unet/config.js'
 import { dataSettings } from './data-settings.js'
+import { figureSettings } from './figures.js'
 import { trainingSettings } from './settings.js'
 
 /** What is minimised, in the words of CompVis/latent-diffusion, ddpm.py, where it has some. */
@@ -64,6 +65,7 @@ export const diffusionRecipe = z
         guidance: z.number().min(0).default(3),
       })
       .prefault({}),
+    evaluate: figureSettings.optional(),
     training: trainingSettings,
   })
   .superRefine(({ loss, diffusion, samples, conditioning }, { addIssue }) => {

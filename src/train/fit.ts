@@ -18,8 +18,8 @@ export interface Batch {
 export interface Task {
   /** Batches without end, from a place in the data on; `first` is the number of the first one, counted from the run's start. */
   batches(first: number, data: DataState | undefined): AsyncGenerator<Batch, unknown>
-  /** Losses and the like on held-out data, the same data and noise every time. */
-  evaluate(): Promise<Record<string, number>>
+  /** Losses and the like on held-out data after a step, the same data and noise every time. */
+  evaluate(step: number): Promise<Record<string, number>>
   /** A picture of where training stands. */
   picture(): Promise<Image>
   /** What the data left out so far. */
@@ -131,7 +131,7 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
 
       if (!writes) continue
       const due = (every: number) => step % every === 0 || step === total
-      if (due(settings.evaluate_every)) yield { type: 'evaluation', step, total, metrics: await task.evaluate() }
+      if (due(settings.evaluate_every)) yield { type: 'evaluation', step, total, metrics: await task.evaluate(step) }
       if (due(settings.sample_every)) yield { type: 'samples', step, total, image: await task.picture() }
       const again = unsaved && due(Math.ceil(settings.checkpoint_every / 10))
       if (due(settings.checkpoint_every) || again) yield* save()

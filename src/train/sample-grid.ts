@@ -14,7 +14,7 @@ import type { DiffusionRecipe } from './diffusion-recipe.js'
 import type { Evaluation } from './learner.js'
 import { streamOf } from './streams.js'
 
-export interface SampleOptions {
+export interface PainterOptions {
   readonly source: Pick<DiffusionSource, 'config' | 'conditions'>
   /** Whether any condition can be left out. */
   readonly guides: boolean
@@ -26,11 +26,17 @@ export interface SampleOptions {
   readonly samples: DiffusionRecipe['samples']
 }
 
-/** Makes a function that paints a grid after the same conditions and seeds, by DDIM, with the weights as they stand. */
-export async function sampleGrid(options: SampleOptions): Promise<() => Promise<Image>> {
+/**
+ * Paints by DDIM with the weights as they stand, so many pictures at once: the i-th after the conditions of the i-th
+ * picture (over again where there are fewer) and seed i, or after a caption of its own.
+ */
+export type Painter = (first: number, count: number, captions?: readonly string[]) => Promise<Image[]>
+
+/** Compiles what painting during training needs. */
+export async function openPainter(options: PainterOptions): Promise<Painter> {
   const { source, learner, frozen, pictures } = options
   const { config, conditions } = source
-  const { prompts, steps, guidance } = options.samples
+  const { steps, guidance } = options.samples
   const { state, use } = learner
   const side = trainedSize(config)
   const size = { width: side, height: side }
@@ -40,39 +46,36 @@ export async function sampleGrid(options: SampleOptions): Promise<() => Promise<
   const embed = embedding && (await state.compile(embedding, { use, frozen }))
   const shape = latentShape(config, size)
   const length = shape[0] * shape[1] * shape[2]
-  const count = prompts?.length ?? options.samples.count
   const both = embed !== undefined && options.guides && guidance !== 1
-  const noise = new Float32Array(count * length)
-  for (let seed = 0; seed < count; seed++) noise.set(torchGenerator(seed).randn(length), seed * length)
   const { parameterization, timesteps } = config.diffusion!
   const plan = samplingPlan(modelSchedule(config.diffusion!).alphasCumprod, { steps })
-  const draws = fixedDraws(Array.from({ length: count }, (_, i) => pictures[i % pictures.length]!))
-  const conditioned = (dropped: boolean): Promise<HostTensors> =>
-    conditions(draws, { dropped: () => dropped, random: i => streamOf(0, 'held-out-condition', i), captions: prompts })
-  const asked = embed && (await Promise.all([conditioned(false), ...(both ? [conditioned(true)] : [])]))
 
-  return async () => {
-    const [positive, negative] = asked ? await inTurn(asked.map(inputs => () => embed(inputs))) : [{}]
+  return async (first, count, captions) => {
+    const numbers = Array.from({ length: count }, (_, i) => first + i)
+    const draws = fixedDraws(numbers.map(i => pictures[i % pictures.length]!))
+    const conditioned = async (dropped: boolean): Promise<HostTensors> => {
+      const random = (i: number) => streamOf(0, 'held-out-condition', numbers[i]!)
+      return embed!(await conditions(draws, { dropped: () => dropped, random, captions }))
+    }
+    const positive = embed ? await conditioned(false) : {}
+    const negative = both ? await conditioned(true) : undefined
     const one = async (x: Float32Array, t: number, given: HostTensors): Promise<Float32Array> => {
       const inputs = { x: hostTensor(x, [count, ...shape]), t: hostTensor(new Float32Array(count).fill(t)), ...given }
       return (await denoise(inputs)).prediction!.data as Float32Array
     }
     const raw = async (x: Float32Array, t: number): Promise<Float32Array> =>
-      negative ? guide(await one(x, t, positive!), await one(x, t, negative), guidance) : one(x, t, positive!)
+      negative ? guide(await one(x, t, positive), await one(x, t, negative), guidance) : one(x, t, positive)
     const { network, ...prediction } = samplingNetwork(raw, parameterization, timesteps)
-    let x: Float32Array = noise
+    let x: Float32Array = new Float32Array(count * length)
+    for (const [i, seed] of numbers.entries()) x.set(torchGenerator(seed).randn(length), i * length)
     for await (const step of ddim(predictor(network, prediction), x, plan)) x = step.x
     const { images } = await decode({ z: hostTensor(x, [count, ...shape]) })
-    const picture = (index: number) => pixelsToImage(images!.data as Float32Array, side, side, { index })
-    return gridOfImages(
-      Array.from({ length: count }, (_, i) => picture(i)),
-      { columns: Math.min(8, count) },
-    )
+    return numbers.map((_, index) => pixelsToImage(images!.data as Float32Array, side, side, { index }))
   }
 }
 
-async function inTurn<T>(calls: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const results: T[] = []
-  for (const call of calls) results.push(await call())
-  return results
+/** The grid of samples that a recipe asks for. */
+export async function sampleGrid(paint: Painter, { prompts, count }: DiffusionRecipe['samples']): Promise<Image> {
+  const images = await paint(0, prompts?.length ?? count, prompts)
+  return gridOfImages(images, { columns: Math.min(8, images.length) })
 }

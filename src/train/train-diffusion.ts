@@ -6,7 +6,7 @@ import {
   type Neighbours,
   readersOf,
 } from '../conditioning/index.js'
-import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../data/index.js'
+import { type Dataset, drawPictures, fingerprint, fixedDraws, heldOutPictures, splitDataset } from '../data/index.js'
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
 import { embedderOf, embedFolder, indexName } from '../pipelines/retrieval.js'
 import { LatentkitError } from '../platform/errors.js'
@@ -17,17 +17,18 @@ import type { Checkpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import { conditionBatches } from './condition-batches.js'
-import { damagedIn, openDataSource, withoutPlaces } from './data-settings.js'
+import { damagedIn, drawingOf, openDataSource, withoutPlaces } from './data-settings.js'
 import { diffusionProgram } from './diffusion.js'
 import { type DiffusionSource, diffusionBatches, diffusionInputs } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
 import type { TrainEvent } from './events.js'
+import { openFigures } from './figures.js'
 import { fit, type Task } from './fit.js'
 import { openFrozenEmbedders } from './frozen-embedders.js'
 import { channelFactors, encodeSource, type Latents } from './latents.js'
 import { type Evaluation, openLearner } from './learner.js'
 import { prepareDevice } from './prepare-device.js'
-import { sampleGrid } from './sample-grid.js'
+import { openPainter, type Painter, sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
 import type { TrainOptions } from './train-autoencoder.js'
@@ -123,7 +124,11 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     frozen,
     processes,
   )
-  yield* fit({ ...task, skipped: pictures.skipped }, learner, { settings: training, processes, signal })
+  const whole = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' } as const
+  const heldOut = (most: number) => heldOutPictures(pictures, most, { ...drawingOf(data), transform: whole })
+  await using figures = recipe.evaluate && (await openFigures(recipe.evaluate, { device, heldOut }))
+  const measured = figures ? figures.beside(task, task.paint) : task
+  yield* fit({ ...measured, skipped: pictures.skipped }, learner, { settings: training, processes, signal })
 }
 
 /** Refuses conditions that look at the pictures again, where pictures come as a stream and cannot be gone back to. */
@@ -229,7 +234,7 @@ export async function diffusionTask(
   learner: Evaluation,
   frozen: WeightSource,
   place: Place,
-): Promise<Task> {
+): Promise<Task & { readonly paint: Painter }> {
   const { training, samples } = recipe
   const { latents, config } = source
   const { train, heldOut } = splitDataset(dataset, heldOutShare === undefined ? {} : { share: heldOutShare })
@@ -243,7 +248,7 @@ export async function diffusionTask(
   const inputsOf = diffusionInputs(source)
   const length = latents.shape.reduce((a, b) => a * b)
   const groups = Math.floor(tests.length / batch)
-  const sampler = await sampleGrid({ source, guides: reader.guides, learner, frozen, pictures: tests, samples })
+  const paint = await openPainter({ source, guides: reader.guides, learner, frozen, pictures: tests, samples })
 
   /** Mean loss on held-out pictures; times are spread evenly, noise is the same every time. */
   async function heldOutLoss(dropped: boolean): Promise<number> {
@@ -274,6 +279,7 @@ export async function diffusionTask(
       const loss = await heldOutLoss(false)
       return reader.guides ? { loss, loss_without_condition: await heldOutLoss(true) } : { loss }
     },
-    picture: sampler,
+    picture: () => sampleGrid(paint, samples),
+    paint,
   }
 }
