@@ -1,7 +1,8 @@
-import { gridOfImages, type Image, pixelsToImage } from '../image/index.js'
-import { type HostTensors, hostTensor, type WeightSource } from '../runtime/index.js'
+import { gridOfImages, pixelsToImage } from '../image/index.js'
+import { type Executable, type HostTensors, hostTensor, type WeightSource } from '../runtime/index.js'
 import { autoencoderProgram, codebookOutputs } from './autoencoder.js'
 import type { FirstStageTraining } from './first-stage-training.js'
+import type { Task } from './fit.js'
 import { type DeviceLearner, lossesOf } from './learner.js'
 
 export interface FirstStageEvaluationOptions {
@@ -19,15 +20,13 @@ export interface FirstStageEvaluationOptions {
 const shown = 8
 
 /** What a first stage makes of held-out pictures: means of its loss and PSNR, how codes are used, and a grid to look at. */
-export async function firstStageEvaluation(options: FirstStageEvaluationOptions): Promise<{
-  evaluate(): Promise<Record<string, number>>
-  picture(): Promise<Image>
-}> {
+export function firstStageEvaluation(options: FirstStageEvaluationOptions): Pick<Task, 'evaluate' | 'picture'> {
   const { training, learner, frozen, pixelsOf, count, size } = options
   const batch = Math.min(shown, count)
   const program = autoencoderProgram(training, batch, size, 'evaluate')
-  const run = await learner.state.compile(program, { use: learner.use, frozen })
+  let run: Executable | undefined
   const reconstruct = async (first: number) => {
+    run ??= await learner.state.compile(program, { use: learner.use, frozen })
     const pixels = await pixelsOf(Array.from({ length: batch }, (_, i) => first + i))
     const outputs: HostTensors = await run({ images: hostTensor(pixels, [batch, 3, size, size]) })
     return { pixels, outputs, reconstructions: outputs.reconstructions!.data as Float32Array }

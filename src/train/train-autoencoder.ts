@@ -90,7 +90,7 @@ async function firstStageTask(
   const drawing = drawingOf(data)
   const tests = await heldOutPictures(source, measured, { ...drawing, transform: whole })
   const pixelsOf = async (pictures: readonly number[]) => inOneBatch(pictures.map(i => tests[i]!)).pixels
-  const { evaluate, picture } = await firstStageEvaluation({
+  const { evaluate, picture } = firstStageEvaluation({
     training: recipe,
     learner,
     frozen,
