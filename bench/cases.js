@@ -13,6 +13,7 @@ const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
 const autoencoder = recipe('emoji-autoencoder.yaml', autoencoderRecipe)
 const diffusion = recipe('emoji-diffusion.yaml', diffusionRecipe)
+const vq = recipe('vq-f4.yaml', autoencoderRecipe)
 const emoji = diffusionModel(diffusion, autoencoder.first_stage_config, assumedConditions(diffusion.conditioning))
 
 /** 40 million parameters, after the unconditional models of the paper's table 12: attention at 16 and 8, heads of 32. */
@@ -86,6 +87,9 @@ const sdFirstStage = autoencoderConfig.parse({
   },
 })
 
+/** The paper's vq-f4, judged from the first step on, with the perceptual network that is bundled; 55 million parameters. */
+const firstStage = { ...vq, loss: { ...vq.loss, perceptual_loss: 'squeezenet', perceptual_weights: [] } }
+
 const { training } = diffusion
 const prompt = 'red heart, noto emoji'
 const blocks = [
@@ -155,6 +159,16 @@ export const cases = [
     training: autoencoder.training,
     memory: true,
     steps: 6,
+  },
+  {
+    name: 'train: VQ autoencoder against a discriminator, batch 2 at 64x64',
+    kind: 'adversarial',
+    recipe: firstStage,
+    batch: 2,
+    size: 64,
+    training: firstStage.training,
+    memory: true,
+    steps: 4,
   },
   {
     name: 'infer: bundled UNet, batch 2',

@@ -20,7 +20,9 @@ import { f32, i64 } from '../dist/tensor/tensor.js'
 import { square } from '../dist/tensor/unary.js'
 import { autoencoderProgram } from '../dist/train/autoencoder.js'
 import { diffusionProgram } from '../dist/train/diffusion.js'
+import { openFirstStageLearner } from '../dist/train/first-stage-learner.js'
 import { openLearner } from '../dist/train/learner.js'
+import { openPerceptual } from '../dist/train/perceptual-weights.js'
 import { attentionBlock } from '../dist/unet/attention-block.js'
 import { residualBlock } from '../dist/unet/residual.js'
 import { unet } from '../dist/unet/unet.js'
@@ -57,10 +59,13 @@ const inputsOf = ({ inputs }) =>
     ]),
   )
 
+/** Nothing that is measured writes checkpoints. */
+const nowhere = { path: '', info: { library: '', config: {} } }
+
 /** A step of the trainers: gradients, clipping, AdamW and the running average. */
 async function training(program, settings, frozen = new Map()) {
   const device = await openDevice('cpu', { threads })
-  const learner = await openLearner({ device, program, frozen, settings, path: '', info: { library: '', config: {} } })
+  const learner = await openLearner({ device, program, frozen, settings, ...nowhere })
   const inputs = inputsOf(program)
   return async () => {
     await learner.accumulate(inputs, 1)
@@ -119,6 +124,19 @@ export const steps = {
     const { tensors } = await openSqueezenet()
     const frozen = { get: name => tensors.get(name.replace(/^perceptual\./, '')) }
     return training(autoencoderProgram(recipe, batch, size, 'train'), settings, frozen)
+  },
+
+  /** The autoencoder's step, then the discriminator's on what it makes by then. */
+  async adversarial({ recipe, batch, size }) {
+    const device = await openDevice('cpu', { threads })
+    const frozen = await openPerceptual(recipe.loss)
+    const smaller = { ...recipe, crop: size, training: { ...recipe.training, batch } }
+    const learner = await openFirstStageLearner({ device, recipe: smaller, frozen, ...nowhere })
+    const images = hostTensor(numbers(batch * 3 * size * size), [batch, 3, size, size])
+    return async () => {
+      await learner.accumulate({ images }, 1)
+      await learner.update(learningRate)
+    }
   },
 
   unet: spec => inference(unetProgram(spec)),

@@ -6,7 +6,17 @@ import time
 
 import torch
 
-from networks import Decoder, Encoder, ResidualBlock, AttentionBlock, SqueezeNet, TextEncoder, UNet
+from networks import (
+    AttentionBlock,
+    Decoder,
+    Discriminator,
+    Encoder,
+    Quantizer,
+    ResidualBlock,
+    SqueezeNet,
+    TextEncoder,
+    UNet,
+)
 from torch import nn
 from torch.nn import functional as F
 
@@ -27,7 +37,7 @@ class Trainer:
     def __init__(self, networks, settings):
         self.parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
         self.optimiser = torch.optim.AdamW(self.parameters, lr=1e-5, fused=True, weight_decay=settings["weight_decay"])
-        self.average = [p.detach().clone() for p in self.parameters]
+        self.average = [p.detach().clone() for p in self.parameters] if "ema" in settings else []
         self.settings = settings
 
     def step(self, loss):
@@ -112,6 +122,40 @@ def autoencoder(spec):
     return step
 
 
+def adversarial(spec):
+    recipe, batch, size = spec["recipe"], spec["batch"], spec["size"]
+    config, loss = recipe["first_stage_config"], recipe["loss"]
+    encoder, quantizer, decoder = Encoder(config), Quantizer(config), Decoder(config)
+    judge = Discriminator(3, loss["disc_ndf"], loss["disc_num_layers"])
+    squeezenet = SqueezeNet().requires_grad_(False)
+    generator = nn.ModuleList([encoder, quantizer, decoder])
+    trainers = [Trainer([network], spec["training"]) for network in (generator, judge)]
+    images = torch.rand(batch, 3, size, size) * 2 - 1
+    last = decoder[-1].weight
+
+    def size_at_last(of):
+        return torch.autograd.grad(of, last, retain_graph=True)[0].norm()
+
+    def step():
+        judge.requires_grad_(False)
+        quantized, codebook = quantizer(encoder(images))
+        reconstructions = decoder(quantized)
+        with torch.no_grad():
+            wanted = squeezenet(images)
+        features = squeezenet(reconstructions)
+        distance = sum((a - b).square().sum(dim=1).mean(dim=[1, 2]) for a, b in zip(features, wanted)).mean()
+        nll = (images - reconstructions).abs().mean() + loss["perceptual_weight"] * distance
+        adversarial = -judge(reconstructions).mean()
+        weight = (size_at_last(nll) / (size_at_last(adversarial) + 1e-4)).clamp(0, 1e4).detach() * loss["disc_weight"]
+        trainers[0].step(nll + weight * adversarial + loss["codebook_weight"] * codebook)
+        judge.requires_grad_(True)
+        with torch.no_grad():
+            reconstructions = decoder(quantizer(encoder(images))[0])
+        return trainers[1].step(0.5 * (F.relu(1 - judge(images)).mean() + F.relu(1 + judge(reconstructions)).mean()))
+
+    return step
+
+
 def without_gradients(network, *inputs):
     @torch.inference_mode()
     def step():
@@ -144,7 +188,7 @@ def decoder(spec):
     return without_gradients(scattered(lambda: Decoder(spec["config"])), z)
 
 
-kinds = {f.__name__: f for f in [blocks, diffusion, autoencoder, unet, decoder]}
+kinds = {f.__name__: f for f in [blocks, diffusion, autoencoder, adversarial, unet, decoder]}
 
 
 def main():

@@ -247,7 +247,7 @@ def middle(dd, channels):
 
 
 class Encoder(nn.Sequential):
-    """Images to mean and log variance."""
+    """Images to mean and log variance, or to latents that are quantised."""
 
     def __init__(self, config):
         dd = config["ddconfig"]
@@ -259,8 +259,9 @@ class Encoder(nn.Sequential):
             if level < len(dd["ch_mult"]) - 1:
                 layers.append(Downsample(channels))
         layers += middle(dd, channels)
-        layers += [norm(channels, 1e-6), nn.SiLU(), conv3(channels, 2 * dd["z_channels"])]
-        super().__init__(*layers, nn.Conv2d(2 * dd["z_channels"], 2 * config["embed_dim"], 1))
+        parts = 2 if dd["double_z"] else 1
+        layers += [norm(channels, 1e-6), nn.SiLU(), conv3(channels, parts * dd["z_channels"])]
+        super().__init__(*layers, nn.Conv2d(parts * dd["z_channels"], parts * config["embed_dim"], 1))
 
 
 class Decoder(nn.Sequential):
@@ -278,6 +279,36 @@ class Decoder(nn.Sequential):
             if level > 0:
                 layers.append(Upsample(channels))
         super().__init__(*layers, norm(channels, 1e-6), nn.SiLU(), conv3(channels, dd["out_ch"]))
+
+
+class Quantizer(nn.Module):
+    """The nearest codes, with gradients passed straight through, and the codebook's loss."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.codes = nn.Embedding(config["n_embed"], config["embed_dim"])
+        self.beta = config["beta"]
+
+    def forward(self, z):
+        z = z.permute(0, 2, 3, 1)
+        rows, codes = z.reshape(-1, z.shape[-1]), self.codes.weight
+        distances = rows.square().sum(dim=1, keepdim=True) + codes.square().sum(dim=1) - 2 * rows @ codes.t()
+        quantized = self.codes(distances.argmin(dim=1)).view(z.shape)
+        loss = F.mse_loss(quantized.detach(), z) * self.beta + F.mse_loss(quantized, z.detach())
+        return (z + (quantized - z).detach()).permute(0, 3, 1, 2), loss
+
+
+class Discriminator(nn.Sequential):
+    """Logits of patches."""
+
+    def __init__(self, channels, width, layers):
+        parts, before = [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)], width
+        for n in range(1, layers + 1):
+            out = width * min(2**n, 8)
+            conv = nn.Conv2d(before, out, 4, stride=2 if n < layers else 1, padding=1, bias=False)
+            parts += [conv, nn.BatchNorm2d(out), nn.LeakyReLU(0.2, True)]
+            before = out
+        super().__init__(*parts, nn.Conv2d(before, 1, 4, padding=1))
 
 
 class Fire(nn.Module):
