@@ -3,9 +3,42 @@ import * as operations from './tensor/ops.js'
 export { checkpoint, grad } from './autodiff/index.js'
 export type { Image, Parameters } from './image/index.js'
 export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
-export type { GeneratedImage } from './pipelines/generated-image.js'
-export type { Adaptation, Weighed } from './pipelines/adapted-model.js'
+export {
+  type ClipOptions,
+  type ClipScorer,
+  collectFeatures,
+  collectPairs,
+  type DistributionMetric,
+  type Extracted,
+  type Extractor,
+  type ExtractorOptions,
+  type FeatureCollector,
+  type FeatureSet,
+  type FeatureSetOptions,
+  type Features,
+  type Figure,
+  featureSet,
+  frechetDistance,
+  type Moments,
+  measure,
+  openClip,
+  openExtractor,
+  openPerceptual,
+  type PairCollector,
+  type PairMetric,
+  type PerceptualMeasure,
+  psnr,
+  type Raster,
+  readStatistics,
+  type Ssim,
+  type SsimOptions,
+  ssim,
+  writeStatistics,
+} from './metrics/index.js'
+export { type Adaptation, adaptModel, type Weighed } from './pipelines/adapted-model.js'
+export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
 export { writeCompvis, writeDiffusers } from './pipelines/export.js'
+export type { GeneratedImage } from './pipelines/generated-image.js'
 export { type LoadOptions, load } from './pipelines/load.js'
 export type { GenerateEvent, GenerateOptions, Generation, Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'
@@ -30,12 +63,29 @@ export { type SamplerName, samplers } from './samplers/index.js'
 export { SchemaError } from './schema/index.js'
 export { type Program, type Scope, trace } from './tensor/program.js'
 export { bool, type Dtype, f16, f32, i64, type Spec, type Tensor } from './tensor/tensor.js'
+export {
+  type ControlNetRecipe,
+  controlNetRecipe,
+  type DreamboothRecipe,
+  dreamboothRecipe,
+  type FineTuneOptions,
+  type LoraRecipe,
+  loraRecipe,
+  type TextualInversionRecipe,
+  textualInversionRecipe,
+  trainControlNet,
+  trainDreambooth,
+  trainLora,
+  trainTextualInversion,
+} from './train/adapters/index.js'
 export { type AutoencoderRecipe, autoencoderRecipe } from './train/autoencoder-recipe.js'
+export { type ClassifierRecipe, classifierRecipe } from './train/classifier-recipe.js'
 export { type DiffusionRecipe, diffusionRecipe } from './train/diffusion-recipe.js'
 export type { TrainEvent } from './train/events.js'
 export { DivergedError } from './train/fit.js'
 export { checkpointAt as openCheckpoint } from './train/learner.js'
 export { type TrainOptions, trainAutoencoder } from './train/train-autoencoder.js'
+export { type TrainClassifierOptions, trainClassifier } from './train/train-classifier.js'
 export { type TrainDiffusionOptions, trainDiffusion } from './train/train-diffusion.js'
 export type { Checkpoint, CheckpointInfo } from './weights/checkpoint.js'
 export { toFloat32 } from './weights/dtypes.js'

@@ -9,6 +9,7 @@ import { type GenerateSettings, generateSettings } from '../pipelines/settings.j
 import { FileError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
+import { weighed } from './weighed.js'
 
 const { shape } = generateSettings
 /** A setting as a flag that may be left out, so that what a picture says can stand in for it. */
@@ -171,12 +172,6 @@ async function conditionsOf(flags: Readonly<Record<string, unknown>>): Promise<G
   const read: Record<string, unknown> = {}
   for (const [name, field] of fields) if (typeof flags[name] === 'string') read[name] = await field.read(flags[name])
   return read
-}
-
-/** A file with its weight behind a colon; a drive's letter has no number there. */
-function weighed(text: string): { file: string; weight?: number } {
-  const [, file, weight] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? []
-  return file === undefined ? { file: text } : { file, weight: Number(weight) }
 }
 
 /** One line that is written over, on a terminal. */

@@ -32,6 +32,10 @@ const commands: Readonly<Record<string, () => Promise<Entry>>> = {
     const { trainCommand, train } = await import('./train.js')
     return { command: trainCommand, run: train }
   },
+  async convert() {
+    const { convertCommand, convert } = await import('./convert.js')
+    return { command: convertCommand, run: convert }
+  },
   async reconstruct() {
     const { reconstructCommand, reconstruct } = await import('./reconstruct.js')
     return { command: reconstructCommand, run: reconstruct }

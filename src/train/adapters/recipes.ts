@@ -54,6 +54,7 @@ export const loraRecipe = z.strictObject({
     })
     .prefault({}),
 })
+/** A checked recipe of a LoRA, defaults filled in. */
 export type LoraRecipe = z.infer<typeof loraRecipe>
 
 const word = z
@@ -73,6 +74,7 @@ export const textualInversionRecipe = z.strictObject({
   initial: z.string().min(1).describe('words whose meaning it starts with'),
   vectors: count.max(64).default(1).describe('tokens that the word becomes'),
 })
+/** A checked recipe of a word to be learned, defaults filled in. */
 export type TextualInversionRecipe = z.infer<typeof textualInversionRecipe>
 
 /** How a model learns one subject: `latentkit train dreambooth RECIPE.yaml`. */
@@ -95,6 +97,7 @@ export const dreamboothRecipe = z.strictObject({
     .optional()
     .describe('prior preservation: pictures of the class are trained along, so that it is not forgotten'),
 })
+/** A checked recipe of a subject to be learned, defaults filled in. */
 export type DreamboothRecipe = z.infer<typeof dreamboothRecipe>
 
 /** How a ControlNet is trained: `latentkit train controlnet RECIPE.yaml`. */
@@ -106,6 +109,7 @@ export const controlNetRecipe = z.strictObject({
     .optional()
     .describe("a folder of hints, called as the pictures are, seen from the recipe; without one the pictures' edges"),
 })
+/** A checked recipe of a ControlNet, defaults filled in. */
 export type ControlNetRecipe = z.infer<typeof controlNetRecipe>
 
 /** What of a recipe fine-tuning goes by. */
