@@ -24,7 +24,7 @@ test("DDIM of a flow is Euler's method", async () => {
   const model = samplingNetwork((x, t) => velocity(x, (t + 1) / timesteps), 'flow', timesteps)
   const plan = samplingPlan(alphasCumprod, { steps: 10 })
   const start = Float32Array.of(-1.5, -0.3, 0.2, 1.4)
-  let x = start
+  let x: Float32Array = start
   for await (const step of ddim(predictor(model.network, model), start, plan)) x = step.x
 
   let wanted: Float32Array = start
