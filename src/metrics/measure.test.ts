@@ -3,13 +3,16 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { deflateRawSync } from 'node:zlib'
 import type { Image } from '../image/index.js'
 import { crc32 } from '../platform/crc32.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { uniforms } from '../testing/values.js'
+import { fromFloat32 } from '../weights/dtypes.js'
 import { encodeNpy, readNpy } from '../weights/npy.js'
+import { writeSafetensors } from '../weights/safetensors.js'
 import { encodeZip } from '../weights/zip.js'
 import { openExtractor } from './extractor.js'
 import { type FeatureSet, featureSet } from './feature-set.js'
@@ -194,5 +197,16 @@ test('pairs: equal pictures are met, the distance that is no LPIPS is not called
   )
   assert.ok(other[0]!.value < 30 && other[2]!.value > 0.01)
   assert.match(same[2]!.name, /not LPIPS/)
+  // The published name takes a network and heads for it.
+  const network = fileURLToPath(new URL('../../models/squeezenet1_1_features.safetensors', import.meta.url))
+  const heads = join(folder, 'heads.safetensors')
+  const widths = [64, 128, 256, 384, 384, 512, 512]
+  const head = (width: number) => fromFloat32(new Float32Array(width).fill(1 / width), [1, width, 1, 1])
+  await writeSafetensors(heads, new Map(widths.map((width, i) => [`lin${i}.model.1.weight`, head(width)])))
+  await using lpips = await openPerceptual(device, [network, heads])
+  assert.equal(lpips.name, 'LPIPS (SqueezeNet 1.1)')
+  assert.equal(await lpips.distance(a[0]!, a[0]!), 0)
+  assert.ok((await lpips.distance(a[0]!, b[0]!)) > 0.001)
+  await assert.rejects(openPerceptual(device, [network]), /together with its heads/)
   await assert.rejects(openPerceptual(device, [join(folder, 'none.safetensors')]), LatentkitError)
 })

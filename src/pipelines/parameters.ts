@@ -8,7 +8,7 @@ import { type GenerateSettings, generateSettings, type Plan } from './settings.j
 /** A plan's settings for one of its pictures, in A1111's words. */
 export function parametersOf(plan: Plan, seed: number, model: string): Parameters {
   const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, eta, request } = plan
-  const extra = { ...(eta !== undefined && { Eta: String(eta) }), ...shownConditions(request) }
+  const extra = { ...(eta !== undefined && { Eta: String(eta) }), ...shownConditions(request), ...shownGuides(plan) }
   return {
     prompt,
     negativePrompt,
@@ -32,6 +32,14 @@ const shownConditions = (request: Request): Record<string, string> =>
       show && request[name] !== undefined ? [[titled(name), show(request[name])]] : [],
     ),
   )
+
+/** What led a picture besides its conditions, for people to read: the guides themselves are not in the settings. */
+const shownGuides = (plan: Plan): Record<string, string> => ({
+  ...(plan.guide && {
+    'Guided by': `${plan.guideBy}${plan.guideWeight === undefined ? '' : `, weight ${plan.guideWeight}`}`,
+  }),
+  ...(plan.classifier && { 'Led to class': `${plan.classifierClass}, weight ${plan.classifierWeight}` }),
+})
 
 /** The conditions that a picture's settings tell. */
 const conditionsIn = (extra: Readonly<Record<string, string>> = {}): Record<string, unknown> =>
