@@ -5,15 +5,26 @@ import { f32 } from '../tensor/tensor.js'
 import type { Conditioning, Neighbours } from './contract.js'
 import { imageField } from './fields.js'
 
+/** The network that comes with latentkit, as its figures name it. */
+const bundled = 'SqueezeNet 1.1'
+
 const config = z.strictObject({
   width: z.int().positive().default(512).describe('numbers in an embedding of a picture'),
   k: z.int().positive().default(4).describe('neighbours that a picture is painted after'),
-  network: z
-    .string()
-    .default('squeezenet1_1')
-    .describe('whose embeddings these are; the one that comes with latentkit is squeezenet1_1'),
+  network: z.string().default(bundled).describe('whose embeddings these are, for people'),
   keep: z.int().positive().default(4096).describe('most embeddings that a checkpoint keeps to retrieve from'),
 })
+
+const recipe = config.omit({ network: true }).extend({
+  weights: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'of the network whose embeddings tell what is alike, such as CLIP; the SqueezeNet that comes with latentkit if left out',
+    ),
+})
+type Config = z.output<typeof config>
 
 /** Embeddings of the pictures to retrieve from, and of the picture that is looked for, if there is one. */
 export interface Retrieval {
@@ -30,6 +41,7 @@ export interface Retrieval {
 export const neighbours = {
   what: 'pictures to paint after',
   config,
+  recipe,
   request: {
     image: imageField,
     neighbours: {
@@ -38,7 +50,18 @@ export const neighbours = {
       placeholder: 'FOLDER',
       read: text => text,
     },
+    embedder: {
+      schema: z.string(),
+      describe: 'weights of the network that the model was trained to find such pictures by, if not the bundled one',
+      placeholder: 'FILE',
+      read: text => text,
+    },
   },
+  files: (recipe, at) => ({ ...recipe, ...(recipe.weights !== undefined && { weights: at(recipe.weights) }) }),
+  learn: ({ weights: _, ...rest }, { before }) => ({
+    config: { ...rest, network: before ? config.parse(before.config).network : bundled },
+  }),
+  assume: ({ weights: _, ...rest }) => ({ ...rest, network: bundled }),
   reach: ({ width }) => ({ context: width }),
   inputs: ({ width, k }) => ({ neighbours: f32(k, width) }),
   embed: (_, __, { neighbours }) => ({ context: neighbours! }),
@@ -69,7 +92,7 @@ export const neighbours = {
       none: () => ({ neighbours: new Float32Array(k * width) }),
     }
   },
-} satisfies Conditioning<z.output<typeof config>>
+} satisfies Conditioning<Config, z.output<typeof recipe>>
 
 /** The k embeddings nearest to what is looked for, nearest first, [k, width] of length 1 each. */
 export function nearest(retrieval: Retrieval, k: number, random: TorchGenerator): Float32Array {

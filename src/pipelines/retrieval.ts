@@ -1,87 +1,45 @@
 import { fileInfo } from '#platform'
 import type { ConditioningConfig, Neighbours, Request } from '../conditioning/index.js'
-import { fixedDraws, loadBatch, openFolder } from '../data/index.js'
-import { type Image, imageToPixels, resizeImage } from '../image/index.js'
-import { squeezenet } from '../perceptual/squeezenet.js'
-import { openSqueezenet } from '../perceptual/weights.js'
+import { type Dataset, openFolder, readPicture } from '../data/index.js'
+import type { Image } from '../image/index.js'
+import { type Extractor, openExtractor } from '../metrics/index.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
-import { type Device, hostTensor } from '../runtime/index.js'
-import { trace } from '../tensor/program.js'
-import { mean } from '../tensor/reduce.js'
-import { f32 } from '../tensor/tensor.js'
+import type { Device } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { toFloat32 } from '../weights/dtypes.js'
-
-/** A network that tells pictures that are alike: what retrieval goes by. */
-export interface ImageEmbedder extends AsyncDisposable {
-  /** What checkpoints call it. */
-  readonly name: string
-  /** Side of the square pictures that it sees. */
-  readonly size: number
-  /** Numbers of an embedding. */
-  readonly width: number
-  /** Embeddings [batch, width] of pixels [batch, 3, size, size] in [-1, 1]. */
-  embed(pixels: Float32Array, batch: number): Promise<Float32Array>
-}
 
 /** Where a checkpoint keeps the embeddings of its training pictures. */
 export const indexName = 'neighbours.embeddings'
 
-/** The means of the last layer of the SqueezeNet that comes with latentkit. */
-export async function squeezenetEmbedder(device: Device): Promise<ImageEmbedder> {
-  const [size, width] = [64, 512]
-  const program = trace({ images: f32(-1, 3, size, size) }, (at, { images }) => ({
-    embeddings: mean(squeezenet(at, images, [12])[0]!, { axes: [2, 3] }),
-  }))
-  const { tensors, close } = await openSqueezenet()
-  const run = await device.compile(program, { weights: tensors }).finally(close)
-  return {
-    name: 'squeezenet1_1',
-    size,
-    width,
-    async embed(pixels, batch) {
-      const { embeddings } = await run({ images: hostTensor(pixels, [batch, 3, size, size]) })
-      return embeddings!.data as Float32Array
-    },
-    [Symbol.asyncDispose]: () => run.dispose(),
-  }
-}
-
-/** The embedder of a model; the only one at hand is the SqueezeNet, others are handed in. */
-export async function embedderOf(
-  { network, width }: NonNullable<ConditioningConfig['neighbours']>,
-  device: Device,
-): Promise<ImageEmbedder> {
-  const embedder = await squeezenetEmbedder(device)
-  if (embedder.name === network && embedder.width === width) return embedder
-  await embedder[Symbol.asyncDispose]()
+/**
+ * The network whose embeddings tell which pictures are alike: of a file of weights, or the SqueezeNet that comes with
+ * latentkit.
+ *
+ * @throws LatentkitError where its embeddings have another width than the model wants.
+ */
+export async function openEmbedder(device: Device, width: number, weights: string | undefined): Promise<Extractor> {
+  const extractor = await openExtractor(device, weights === undefined ? {} : { weights })
+  const { label, columns } = extractor.network
+  if (columns === width) return extractor
+  await extractor[Symbol.asyncDispose]()
   throw new LatentkitError(
-    `neighbours: embeddings of ${width} numbers by "${network}" are wanted; latentkit has ${embedder.name} with ${embedder.width}. Hand in such a network, or embeddings`,
+    `neighbours: the embeddings of ${label} have ${columns} numbers, wanted are ${width}; ${weights === undefined ? 'name the weights of the network that the model was trained with' : 'take another network, or set width'}`,
   )
 }
 
-/** The embedding of one picture, brought to the network's size. */
-export async function embedPicture(embedder: ImageEmbedder, picture: Image): Promise<Float32Array> {
-  return embedder.embed(imageToPixels(resizeImage(picture, embedder.size, embedder.size)), 1)
-}
-
-/** Embeddings of all pictures of a dataset or of some of them, in their order. */
-export async function embedFolder(
-  embedder: ImageEmbedder,
-  dataset: Parameters<typeof loadBatch>[0],
-  { signal, told = () => {} }: { signal?: AbortSignal | undefined; told?: (done: number, total: number) => void } = {},
+/** Embeddings of all pictures of a dataset, in their order. */
+export async function embedPictures(
+  embedder: Extractor,
+  { folder, pictures }: Dataset,
+  signal?: AbortSignal,
 ): Promise<Neighbours> {
-  const { size, width } = embedder
-  const draws = fixedDraws(dataset.pictures.map((_, i) => i))
-  const data = new Float32Array(draws.length * width)
+  const width = embedder.network.columns
+  const data = new Float32Array(pictures.length * width)
   const batch = 16
-  for (let i = 0; i < draws.length; i += batch) {
+  for (let i = 0; i < pictures.length; i += batch) {
     signal?.throwIfAborted()
-    const some = draws.slice(i, i + batch)
-    const transform = { size, crop: 'centre', flip: false, filter: 'bicubic' } as const
-    const { pixels } = await loadBatch(dataset, some, { transform })
-    data.set(await embedder.embed(pixels, some.length), i * width)
-    told(i + some.length, draws.length)
+    const images = await Promise.all(pictures.slice(i, i + batch).map(picture => readPicture(folder, picture)))
+    data.set((await embedder.extract(images)).features.data, i * width)
   }
   return { data, width }
 }
@@ -98,14 +56,16 @@ export async function withNeighbours(
   if (config?.neighbours === undefined) return request
   const from = request.neighbours as string | Neighbours | undefined
   const image = request.image as Image | undefined
-  const kept = checkpoint.weights.get(indexName)
-  const stored = async () => ({ data: toFloat32(await checkpoint.read(indexName)), width: kept!.shape[1]! })
-  if (typeof from !== 'string' && image === undefined)
-    return { ...request, neighbours: from ?? (kept && (await stored())) }
-  await using embedder = await embedderOf(config.neighbours, device)
-  const query = image && (await embedPicture(embedder, image))
-  if (typeof from !== 'string') return { ...request, query, neighbours: from ?? (kept && (await stored())) }
-  if ((await fileInfo(from))?.kind !== 'folder')
+  const kept = async () => {
+    const stored = checkpoint.weights.get(indexName)
+    return stored && { data: toFloat32(await checkpoint.read(indexName)), width: stored.shape[1]! }
+  }
+  const given = typeof from === 'string' ? undefined : (from ?? (await kept()))
+  if (typeof from !== 'string' && image === undefined) return { ...request, neighbours: given }
+  if (typeof from === 'string' && (await fileInfo(from))?.kind !== 'folder')
     throw new FileError(from, 'is no folder of pictures, which "neighbours" wants')
-  return { ...request, query, neighbours: await embedFolder(embedder, await openFolder(from), { signal }) }
+  await using embedder = await openEmbedder(device, config.neighbours.width, request.embedder as string | undefined)
+  const query = image && ((await embedder.extract([image])).features.data as Float32Array)
+  const neighbours = typeof from === 'string' ? await embedPictures(embedder, await openFolder(from), signal) : given
+  return { ...request, query, neighbours }
 }

@@ -8,7 +8,7 @@ import {
 } from '../conditioning/index.js'
 import { type Dataset, drawPictures, fingerprint, fixedDraws, heldOutPictures, splitDataset } from '../data/index.js'
 import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
-import { embedderOf, embedFolder, indexName } from '../pipelines/retrieval.js'
+import { embedPictures, indexName, openEmbedder } from '../pipelines/retrieval.js'
 import { LatentkitError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
 import type { Device, WeightSource } from '../runtime/index.js'
@@ -81,11 +81,11 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   if (processes.rank === 0) await processes.barrier()
   const { dataset } = latents
   const { train } = splitDataset(dataset, { share: data.held_out })
-  const { config: conditioning, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
-  if (!pictures.pictures) checkStreamed(conditioning, pictures.name)
+  const { config: known, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
+  if (!pictures.pictures) checkStreamed(known, pictures.name)
+  const { conditioning, neighbours } = yield* retrieved(recipe, known, { device, dataset, train, signal })
   const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
   const config = modelConfig.parse({ ...unscaled, ...(await latentFactors(recipe, latents, train)) })
-  const neighbours = yield* retrieved(conditioning, { device, dataset, train, signal })
   const reader = readersOf('the recipe', conditioning, { vocabulary, neighbours })
   const source: DiffusionSource = {
     config,
@@ -110,7 +110,13 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
       library: version,
       config,
       ...(vocabulary !== undefined && { vocabulary }),
-      recipe: { ...recipe, data: withoutPlaces(data), first_stage: undefined, frozen_embedders: undefined },
+      recipe: {
+        ...recipe,
+        data: withoutPlaces(data),
+        first_stage: undefined,
+        frozen_embedders: undefined,
+        evaluate: undefined,
+      },
       data: await fingerprint(dataset),
     },
     also,
@@ -186,23 +192,27 @@ async function latentFactors(
   return { scale_factor: 1 / Math.sqrt(mean(squares) - mean(factors.shift_factor) ** 2), shift_factor: 0 }
 }
 
-/** Embeddings of all pictures, where the model retrieves; those that are held out are not to be found. */
+interface Looked {
+  readonly device: Device
+  readonly dataset: Dataset
+  readonly train: readonly number[]
+  readonly signal: AbortSignal | undefined
+}
+
+/** Embeddings of all pictures, where the model retrieves, and whose they are; those that are held out are not to be found. */
 async function* retrieved(
-  { neighbours }: ConditioningConfig,
-  {
-    device,
-    dataset,
-    train,
-    signal,
-  }: { device: Device; dataset: Dataset; train: readonly number[]; signal: AbortSignal | undefined },
-): AsyncGenerator<TrainEvent, Neighbours | undefined> {
-  if (neighbours === undefined) return undefined
-  await using embedder = await embedderOf(neighbours, device)
+  { conditioning: given }: DiffusionRecipe,
+  conditioning: ConditioningConfig,
+  { device, dataset, train, signal }: Looked,
+): AsyncGenerator<TrainEvent, { conditioning: ConditioningConfig; neighbours?: Neighbours }> {
+  if (conditioning.neighbours === undefined) return { conditioning }
+  await using embedder = await openEmbedder(device, conditioning.neighbours.width, given?.neighbours?.weights)
   const total = dataset.pictures.length
   yield { type: 'prepare', what: 'embedding pictures', step: 0, total }
-  const index = await embedFolder(embedder, dataset, { signal })
+  const index = await embedPictures(embedder, dataset, signal)
   yield { type: 'prepare', what: 'embedding pictures', step: total, total }
-  return { ...index, rows: train }
+  const neighbours = { ...conditioning.neighbours, network: embedder.network.label }
+  return { conditioning: { ...conditioning, neighbours }, neighbours: { ...index, rows: train } }
 }
 
 /** The embeddings that a checkpoint keeps, evenly chosen where there are too many. */
