@@ -1,6 +1,6 @@
 import { conv2d } from '../nn/conv.js'
 import type { Dropout } from '../nn/dropout.js'
-import { argmin } from '../tensor/arg.js'
+import { argmax } from '../tensor/arg.js'
 import { add, div, greater, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
 import { stopGradient, straightThrough } from '../tensor/control.js'
@@ -9,6 +9,7 @@ import { matmul } from '../tensor/matmul.js'
 import type { Scope } from '../tensor/program.js'
 import { mean, sum } from '../tensor/reduce.js'
 import { expandTo, reshape, transpose } from '../tensor/reshape.js'
+import { concat } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { cast, exp, log, neg, square } from '../tensor/unary.js'
 import type { VqConfig } from './config.js'
@@ -55,9 +56,11 @@ export function nearestCodes(at: Scope, { n_embed, embed_dim }: Pick<VqConfig, '
   const byPosition = transpose(z, [0, 2, 3, 1])
   const [batch, height, width] = byPosition.shape as [number, number, number]
   const rows = reshape(byPosition, [batch * height * width, embed_dim])
-  // |z - e|^2 without |z|^2, which is the same for every code.
-  const distances = sub(sum(square(codebook), { axes: 1 }), mul(matmul(rows, transpose(codebook)), 2))
-  const nearest = argmin(distances, { axis: 1 })
+  // -|z - e|^2 without |z|^2, which is the same for every code, as one product: the matrix is large and gone through once.
+  const ones = expandTo(constant(1), [rows.shape[0]!, 1])
+  const norms = neg(sum(square(codebook), { axes: 1, keep: true }))
+  const closeness = matmul(concat([rows, ones], { axis: 1 }), transpose(concat([mul(codebook, 2), norms], { axis: 1 })))
+  const nearest = argmax(closeness, { axis: 1 })
   const codes = transpose(reshape(gather(codebook, nearest), byPosition.shape), [0, 3, 1, 2])
   return { codes, rows, indices: reshape(nearest, [batch, height, width]) }
 }
