@@ -11,6 +11,7 @@ import { type ClassifierRecipe, classifierRecipe } from '../train/classifier-rec
 import { mapPlaces } from '../train/data-settings.js'
 import { type DiffusionRecipe, diffusionRecipe } from '../train/diffusion-recipe.js'
 import type { TrainEvent } from '../train/events.js'
+import { figuresAt } from '../train/figures.js'
 import { checkpointAt } from '../train/learner.js'
 import { logged } from '../train/log.js'
 import { type TrainOptions, trainAutoencoder } from '../train/train-autoencoder.js'
@@ -141,7 +142,10 @@ async function trainRecipe(run: Run): Promise<Trained> {
   if (what === 'autoencoder') {
     const recipe = parseConfig(text, autoencoderRecipe, file!)
     const loss = { ...recipe.loss, perceptual_weights: recipe.loss.perceptual_weights.map(at) }
-    return trainFirstStage({ ...recipe, loss, data: mapPlaces(recipe.data, at) }, run)
+    return trainFirstStage(
+      { ...recipe, loss, data: mapPlaces(recipe.data, at), evaluate: figuresAt(recipe.evaluate, at) },
+      run,
+    )
   }
   if (what === 'classifier') {
     const recipe = parseConfig(text, classifierRecipe, file!)
@@ -154,7 +158,14 @@ async function trainRecipe(run: Run): Promise<Trained> {
   const conditioning = recipe.conditioning && withFiles(recipe.conditioning, at)
   const frozen = Object.entries(recipe.frozen_embedders).map(([name, path]) => [name, at(path)])
   return trainSecondStage(
-    { ...recipe, data, first_stage, frozen_embedders: Object.fromEntries(frozen), conditioning },
+    {
+      ...recipe,
+      data,
+      first_stage,
+      frozen_embedders: Object.fromEntries(frozen),
+      conditioning,
+      evaluate: figuresAt(recipe.evaluate, at),
+    },
     run,
   )
 }

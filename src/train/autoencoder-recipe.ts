@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { autoencoderConfig, downsamplingFactor, hasCodebook, vqConfig } from '../autoencoder/config.js'
 import { dataSettings } from './data-settings.js'
+import { stageFigureSettings } from './figures.js'
 import { codebookSettings, firstStageLoss } from './first-stage-loss.js'
 import { trainingSettings } from './settings.js'
 
@@ -13,6 +14,7 @@ export const autoencoderRecipe = z
     loss: firstStageLoss.prefault({}),
     codebook: codebookSettings.optional().describe('how codes are kept in use, and learn besides by gradients'),
     lr_g_factor: z.number().positive().default(1).describe("the autoencoder's learning rate over the discriminator's"),
+    evaluate: stageFigureSettings.optional(),
     training: trainingSettings,
   })
   .superRefine(({ data, crop, codebook, first_stage_config: stage }, { addIssue }) => {

@@ -4,7 +4,7 @@ import type { LoadedPicture } from '../data/index.js'
 import type { Image } from '../image/index.js'
 import { openDevice } from '../runtime/index.js'
 import { uniforms } from '../testing/values.js'
-import { figureSettings, openFigures } from './figures.js'
+import { figureSettings, openFigures, openStageFigures, stageFigureSettings } from './figures.js'
 import type { Task } from './fit.js'
 
 const picture = (seed: number): Image => {
@@ -42,4 +42,25 @@ test('figures come beside the losses where they are due, of as many samples as h
     [8, 2],
   ])
   assert.equal(looked, 1)
+})
+
+test('reconstructions are measured as sets and in pairs', async () => {
+  await using device = await openDevice('cpu', { threads: 1 })
+  const settings = stageFigureSettings.parse({ metrics: ['frechet', 'psnr', 'perceptual'], every: 2 })
+  await using figures = await openStageFigures(settings, device)
+  async function* pairs() {
+    for (let i = 0; i < 3; i++) yield [picture(i), picture(i)] as const
+  }
+  const task = figures.beside({ evaluate: async () => ({ loss: 0.5 }) } as unknown as Task, pairs)
+  assert.deepEqual(await task.evaluate(1), { loss: 0.5 })
+  const measured = Object.entries(await task.evaluate(2))
+  assert.deepEqual(
+    measured.map(([name, value]) => [name, Math.round(Math.abs(value))]),
+    [
+      ['loss', 1],
+      ['reconstruction Fréchet distance (SqueezeNet 1.1)', 0],
+      ['PSNR', 100],
+      ['perceptual distance (SqueezeNet 1.1, not LPIPS)', 0],
+    ],
+  )
 })

@@ -1,4 +1,4 @@
-import { gridOfImages, pixelsToImage } from '../image/index.js'
+import { gridOfImages, type Image, pixelsToImage } from '../image/index.js'
 import { type Executable, type HostTensors, hostTensor, type WeightSource } from '../runtime/index.js'
 import { autoencoderProgram, codebookOutputs } from './autoencoder.js'
 import type { FirstStageTraining } from './first-stage-training.js'
@@ -16,11 +16,16 @@ export interface FirstStageEvaluationOptions {
   readonly size: number
 }
 
+/** What a first stage makes of held-out pictures, and each of them with what comes back of it. */
+export interface FirstStageEvaluation extends Pick<Task, 'evaluate' | 'picture'> {
+  pairs(): AsyncGenerator<readonly [original: Image, reconstruction: Image]>
+}
+
 /** Pictures that are shown, and computed at once. */
 const shown = 8
 
 /** What a first stage makes of held-out pictures: means of its loss and PSNR, how codes are used, and a grid to look at. */
-export function firstStageEvaluation(options: FirstStageEvaluationOptions): Pick<Task, 'evaluate' | 'picture'> {
+export function firstStageEvaluation(options: FirstStageEvaluationOptions): FirstStageEvaluation {
   const { training, learner, frozen, pixelsOf, count, size } = options
   const batch = Math.min(shown, count)
   const program = autoencoderProgram(training, batch, size, 'evaluate')
@@ -31,6 +36,8 @@ export function firstStageEvaluation(options: FirstStageEvaluationOptions): Pick
     const outputs: HostTensors = await run({ images: hostTensor(pixels, [batch, 3, size, size]) })
     return { pixels, outputs, reconstructions: outputs.reconstructions!.data as Float32Array }
   }
+  const imagesOf = (values: Float32Array) =>
+    Array.from({ length: batch }, (_, index) => pixelsToImage(values, size, size, { index }))
   return {
     async evaluate() {
       const sums: Record<string, number> = {}
@@ -54,10 +61,14 @@ export function firstStageEvaluation(options: FirstStageEvaluationOptions): Pick
     },
     async picture() {
       const { pixels, reconstructions } = await reconstruct(0)
-      const images = [pixels, reconstructions].flatMap(values =>
-        Array.from({ length: batch }, (_, index) => pixelsToImage(values, size, size, { index })),
-      )
-      return gridOfImages(images, { columns: batch })
+      return gridOfImages([pixels, reconstructions].flatMap(imagesOf), { columns: batch })
+    },
+    async *pairs() {
+      for (let i = 0; i + batch <= count; i += batch) {
+        const { pixels, reconstructions } = await reconstruct(i)
+        const after = imagesOf(reconstructions)
+        for (const [k, before] of imagesOf(pixels).entries()) yield [before, after[k]!]
+      }
     },
   }
 }

@@ -12,9 +12,10 @@ import { version } from '../platform/version.js'
 import { type Device, hostTensor, type WeightSource } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { AutoencoderRecipe } from './autoencoder-recipe.js'
-import { type DataSettings, damagedIn, openDataSource, withoutPlaces } from './data-settings.js'
+import { drawingOf, openDataSource, withoutPlaces } from './data-settings.js'
 import type { TrainEvent } from './events.js'
-import { firstStageEvaluation } from './first-stage-evaluation.js'
+import { openStageFigures } from './figures.js'
+import { type FirstStageEvaluation, firstStageEvaluation } from './first-stage-evaluation.js'
 import { openFirstStageLearner } from './first-stage-learner.js'
 import { fit, type Task } from './fit.js'
 import type { DeviceLearner } from './learner.js'
@@ -59,6 +60,7 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
       recipe: {
         ...recipe,
         data: withoutPlaces(data),
+        evaluate: undefined,
         loss: { ...loss, perceptual_weights: loss.perceptual_weights.map(path => path.replace(/^.*[\\/]/, '')) },
       },
       data: await fingerprintOf(source),
@@ -67,11 +69,13 @@ export async function* trainAutoencoder(options: TrainOptions<AutoencoderRecipe>
     start,
   })
   const task = await firstStageTask(recipe, source, learner, frozen, device.processes)
-  yield* fit(task, learner, { settings: training, processes: device.processes, signal })
+  await using figures = recipe.evaluate && (await openStageFigures(recipe.evaluate, device))
+  const measured = figures ? figures.beside(task, task.pairs) : task
+  yield* fit(measured, learner, { settings: training, processes: device.processes, signal })
 }
 
 /** Held-out pictures that are measured. */
-const measured = 64
+const tested = 64
 
 async function firstStageTask(
   recipe: AutoencoderRecipe,
@@ -79,7 +83,7 @@ async function firstStageTask(
   learner: DeviceLearner,
   frozen: WeightSource,
   place: Place,
-): Promise<Task> {
+): Promise<Task & Pick<FirstStageEvaluation, 'pairs'>> {
   const { data, training, crop = data.size, first_stage_config: config } = recipe
   const transform: Transform = { size: crop, resize: data.size, crop: 'random', flip: data.flip, filter: 'bicubic' }
   const whole: Transform = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' }
@@ -88,9 +92,9 @@ async function firstStageTask(
   const noiseSize = noiseShape.reduce((a, b) => a * b)
 
   const drawing = drawingOf(data)
-  const tests = await heldOutPictures(source, measured, { ...drawing, transform: whole })
+  const tests = await heldOutPictures(source, tested, { ...drawing, transform: whole })
   const pixelsOf = async (pictures: readonly number[]) => inOneBatch(pictures.map(i => tests[i]!)).pixels
-  const { evaluate, picture } = firstStageEvaluation({
+  const { evaluate, picture, pairs } = firstStageEvaluation({
     training: recipe,
     learner,
     frozen,
@@ -102,10 +106,11 @@ async function firstStageTask(
   return {
     evaluate,
     picture,
+    pairs,
     skipped: source.skipped,
     async *batches(first, from) {
       // Version 0.1 drew the pictures otherwise: its runs go on with an epoch of their own.
-      const start = from && 'pending' in from ? from : { seed: training.seed }
+      const start = from && 'draws' in from ? from : { seed: training.seed }
       let index = first
       const loaded = pictureBatches(source, start, { ...drawing, transform, batch: training.batch, share: place })
       for await (const { pixels, state } of loaded) {
@@ -121,10 +126,3 @@ async function firstStageTask(
     },
   }
 }
-
-/** How samples are drawn from the data that a recipe names. */
-const drawingOf = (data: DataSettings) => ({
-  heldOut: data.held_out,
-  window: data.shuffle,
-  damaged: damagedIn(data),
-})
