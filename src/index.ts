@@ -1,6 +1,12 @@
 import * as operations from './tensor/ops.js'
 
 export { checkpoint, grad } from './autodiff/index.js'
+export {
+  type ConditioningConfig,
+  type ConditioningName,
+  conditionings,
+  type Neighbours,
+} from './conditioning/index.js'
 export type { Image, Parameters } from './image/index.js'
 export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
 export {

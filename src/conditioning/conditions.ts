@@ -46,7 +46,9 @@ export const conditioningRecipe = z.strictObject(
     [Name in ConditioningName]: z.ZodOptional<Recipe<Table[Name]>>
   },
 )
+/** What a model is conditioned on, checked: the words of each conditioning under its name. */
 export type ConditioningConfig = z.output<typeof conditioningConfig>
+/** The same of a training recipe. */
 export type ConditioningRecipe = z.output<typeof conditioningRecipe>
 
 type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void

@@ -73,8 +73,11 @@ export interface Stored {
   readonly neighbours?: Neighbours | undefined
 }
 
+/** Embeddings of pictures, one row each: what a retrieval-augmented model is shown pictures by. */
 export interface Neighbours {
+  /** [pictures, width]. */
   readonly data: Float32Array
+  /** Numbers of an embedding. */
   readonly width: number
   /** Those that may be found; all if left out. */
   readonly rows?: readonly number[]

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readBytes } from '#platform'
-import { decodeImage, flatten, type Image } from '../image/index.js'
+import { decodeImage, decodePng, flatten, type Image } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Place, RequestField } from './contract.js'
 
@@ -16,6 +16,12 @@ export const pictureField = (describe: string): RequestField<Image> => ({
   describe,
   placeholder: 'FILE',
   read: async path => flatten(await decodeImage(await readBytes(path), { file: path })),
+})
+
+/** A field of a request that is a map of classes; a PNG file on the command line, whose grey levels or palette numbers count. */
+export const mapField = (describe: string): RequestField<Image> => ({
+  ...pictureField(describe),
+  read: async path => decodePng(await readBytes(path), { file: path, numbers: true }),
 })
 
 /** The picture that models work on that change or enlarge one. */

@@ -7,7 +7,7 @@ import { averagePool2d } from '../tensor/pool.js'
 import { reshape, transpose } from '../tensor/reshape.js'
 import { i64 } from '../tensor/tensor.js'
 import type { Conditioning, Place } from './contract.js'
-import { checkSize, pictureField, pictureOf } from './fields.js'
+import { checkSize, mapField, pictureOf } from './fields.js'
 
 const count = z.int().positive()
 const config = z.strictObject({
@@ -23,7 +23,7 @@ export const semanticMap = {
   what: 'a map of classes',
   config,
   request: {
-    map: pictureField('the class of each pixel as a grey level, a PNG of the size of the picture, for models of maps'),
+    map: mapField('the class of each pixel as a grey level, a PNG of the size of the picture, for models of maps'),
   },
   size: (_, { map: picture }) => picture as Image | undefined,
   reach: ({ out_channels }) => ({ concat: out_channels }),

@@ -20,6 +20,14 @@ const adam7 = [
 ] as const
 const plain = [[0, 0, 1, 1]] as const
 
+export interface PngOptions {
+  /** Named in errors. */
+  readonly file?: string
+  readonly maxPixels?: number
+  /** The numbers that a palette or grey PNG holds, as grey levels, in place of the colours that they stand for: maps of classes. */
+  readonly numbers?: boolean
+}
+
 interface Pass {
   readonly x: number
   readonly y: number
@@ -41,7 +49,7 @@ interface Pass {
  */
 export async function decodePng(
   bytes: Uint8Array,
-  { file = 'PNG', maxPixels = defaultMaxPixels }: { file?: string; maxPixels?: number } = {},
+  { file = 'PNG', maxPixels = defaultMaxPixels, numbers = false }: PngOptions = {},
 ): Promise<Image> {
   let header: PngHeader | undefined
   let palette: Uint8Array | undefined
@@ -61,7 +69,8 @@ export async function decodePng(
   const passes = passesOf(header)
   const length = passes.reduce((sum, pass) => sum + pass.rows * (pass.rowBytes + 1), 0)
   const raw = await unpack(packed, length, file)
-  const colours = colourReader(header, palette, transparency, file)
+  const colours =
+    numbers && samplesPerPixel(header) === 1 ? numberReader(header) : colourReader(header, palette, transparency, file)
   const data = new Uint8Array(header.width * header.height * colours.channels)
   let offset = 0
   for (const pass of passes) {
@@ -136,6 +145,20 @@ interface ColourReader {
   read(raw: Uint8Array, from: number, column: number, out: Uint8Array, to: number): void
 }
 
+/** The upper 8 bits of a sample, or all of fewer. */
+function sampleAt({ depth }: PngHeader, raw: Uint8Array, from: number, index: number): number {
+  if (depth === 8) return raw[from + index]!
+  if (depth === 16) return raw[from + 2 * index]!
+  const bit = index * depth
+  return (raw[from + (bit >> 3)]! >> (8 - depth - (bit & 7))) & ((1 << depth) - 1)
+}
+
+/** Reads the numbers of pixels that have one each, whatever colour they stand for. */
+const numberReader = (header: PngHeader): ColourReader => ({
+  channels: 3,
+  read: (raw, from, column, out, to) => out.fill(sampleAt(header, raw, from, column), to, to + 3),
+})
+
 function colourReader(
   header: PngHeader,
   palette: Uint8Array | undefined,
@@ -144,13 +167,7 @@ function colourReader(
 ): ColourReader {
   const { depth, colour } = header
   const samples = samplesPerPixel(header)
-  /** The upper 8 bits, or all of fewer. */
-  const sample = (raw: Uint8Array, from: number, index: number) => {
-    if (depth === 8) return raw[from + index]!
-    if (depth === 16) return raw[from + 2 * index]!
-    const bit = index * depth
-    return (raw[from + (bit >> 3)]! >> (8 - depth - (bit & 7))) & ((1 << depth) - 1)
-  }
+  const sample = (raw: Uint8Array, from: number, index: number) => sampleAt(header, raw, from, index)
   if (colour === 'palette') {
     if (!palette || palette.length % 3 !== 0) throw new FileError(file, 'is a PNG of palette colours without a palette')
     const channels = transparency ? 4 : 3

@@ -129,3 +129,31 @@ test('damaged, cut off and oversized files are refused by name', async () => {
   await refused(Buffer.concat([large.subarray(0, 33), small.subarray(33)]), /end after 1220 of 120200/)
   await assert.rejects(decodePng(large, { maxPixels: 39_999 }), /200x200 pixels; at most 39999/)
 })
+
+test('maps of classes: the numbers of a palette or of few bits, not their colours', { skip: needsSharp }, async () => {
+  const size = { width: 8, height: 4 }
+  const numbers = Uint8Array.from({ length: 32 }, (_, i) => (i * 3) % 4)
+  const palette = [
+    [255, 0, 0],
+    [0, 255, 0],
+    [0, 0, 255],
+    [9, 9, 9],
+  ] as const
+  const rgb = Array.from(numbers, n => palette[n]!).flat()
+  const file = await sharp!(Uint8Array.from(rgb), { raw: { ...size, channels: 3 } })
+    .png({ palette: true, colours: 4, dither: 0 })
+    .toBuffer()
+  const colours = await decodePng(file)
+  assert.deepEqual([...colours.data], rgb)
+  const { data, channels } = await decodePng(file, { numbers: true })
+  assert.equal(channels, 3)
+  // The encoder numbers its colours as it likes: equal numbers mean equal colours.
+  const meant = new Map<number, string>()
+  for (let i = 0; i < 32; i++) {
+    assert.equal(data[3 * i], data[3 * i + 1])
+    const colour = rgb.slice(3 * i, 3 * i + 3).join()
+    assert.equal(meant.get(data[3 * i]!) ?? colour, colour)
+    meant.set(data[3 * i]!, colour)
+  }
+  assert.deepEqual([...meant.keys()].sort(), [0, 1, 2, 3])
+})

@@ -9,7 +9,7 @@ import {
   pictureCache,
   readPicture,
 } from '../data/index.js'
-import { decodeImage } from '../image/index.js'
+import { decodePng } from '../image/index.js'
 import type { ModelConfig } from '../pipelines/model-config.js'
 import { placeOf } from '../pipelines/programs.js'
 import { FileError } from '../platform/errors.js'
@@ -95,7 +95,7 @@ async function mapOf(
   const { map, file } = pictures[index]!
   if (map === undefined) return undefined
   const path = joinPath(folder, map)
-  const image = await decodeImage(await readBytes(path), { file: path })
+  const image = await decodePng(await readBytes(path), { file: path, numbers: true })
   const picture = await readPicture(folder, pictures[index]!)
   if (image.width !== picture.width || image.height !== picture.height) {
     throw new FileError(
