@@ -43,6 +43,7 @@ export async function openFirstStageLearner(options: FirstStageLearnerOptions): 
 
   let step = progress?.step ?? 0
   let shares: Share[] = []
+  let midway = false
 
   /** The batch as the discriminator gets it: with latents drawn anew, as the original does. */
   function drawnAnew(inputs: HostTensors): HostTensors {
@@ -60,6 +61,9 @@ export async function openFirstStageLearner(options: FirstStageLearnerOptions): 
 
   return {
     ...learner,
+    get midway() {
+      return midway
+    },
     async accumulate(inputs, scale) {
       const whole = { ...inputs, ...adversary?.inputs(step) }
       await adversary?.start(whole)
@@ -71,10 +75,12 @@ export async function openFirstStageLearner(options: FirstStageLearnerOptions): 
     },
     async update(learningRate) {
       const result = await learner.update(learningRate * recipe.lr_g_factor)
+      midway = true
       if (Number.isFinite(result.gradientNorm)) await codebook?.learn(step)
       const terms = await adversary?.learn(shares, step, learningRate)
       shares = []
       step++
+      midway = false
       return { ...result, ...(terms && { terms }) }
     },
     async [Symbol.asyncDispose]() {

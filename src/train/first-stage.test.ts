@@ -66,7 +66,9 @@ async function train(recipe: AutoencoderRecipe, pauseAfter?: number): Promise<{ 
   }
   return { events, bytes: await readFile(path) }
 }
-const steps = (events: readonly TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event] : []))
+/** All that a step tells but how long it waited. */
+const steps = (events: readonly TrainEvent[]) =>
+  events.flatMap(event => (event.type === 'step' ? [{ ...event, dataWait: 0 }] : []))
 
 const kinds = {
   'a codebook of running means, dead codes revived, against a discriminator': recipe(

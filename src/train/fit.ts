@@ -41,6 +41,8 @@ export interface Learner {
   /** Writes a checkpoint that resumes after this many steps and from this place in the data. */
   save(step: number, data: DataState | undefined): Promise<void>
   readonly parameters: number
+  /** Whether it was stopped in the middle of an update, so that what it holds is no whole step. */
+  readonly midway?: boolean
   /** Where checkpoints are written. */
   readonly path: string
   /** Where an interrupted run stood, if this goes on with one. */
@@ -141,7 +143,7 @@ export async function* fit(task: Task, learner: Learner, options: FitOptions): A
     await processes.barrier()
   } catch (error) {
     if (!(error instanceof LostProcessError)) throw error
-    if (await processes.isHeir()) yield* save()
+    if (!learner.midway && (await processes.isHeir())) yield* save()
     if (!signal?.aborted) throw lost(error, saved)
   } finally {
     signal?.removeEventListener('abort', interrupt)
