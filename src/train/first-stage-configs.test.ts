@@ -31,6 +31,12 @@ const published: Record<string, { latents: [number, number]; codes?: number; siz
   'vq-f16': { latents: [16, 8], codes: 16384 },
 }
 
+/** LPIPS over SqueezeNet, as it is published in two files: the bundled network stands for torchvision's. */
+const lpipsFiles = [
+  '../../models/squeezenet1_1_features.safetensors',
+  '../../fixtures/conformance/metrics/lpips_heads/weights_squeeze.safetensors',
+].map(file => fileURLToPath(new URL(file, import.meta.url)))
+
 const recipeAt = async (path: string): Promise<AutoencoderRecipe> =>
   parseConfig(await readFile(path, 'utf8'), autoencoderRecipe, path)
 const millions = ({ parameters }: Program, scope: string) =>
@@ -109,6 +115,7 @@ test('every full-size first stage has a tiny twin, which trains on photographs',
           disc_start: judged ? 1 : undefined,
           disc_ndf: 2,
           perceptual_weight: judged ? loss.perceptual_weight : 0,
+          ...(name === 'kl-f8' && { perceptual_loss: 'squeeze', perceptual_weights: lpipsFiles }),
         },
         training: { ...training, batch: 2 },
       } as AutoencoderRecipe,
