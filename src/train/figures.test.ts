@@ -42,6 +42,8 @@ test('figures come beside the losses where they are due, of as many samples as h
     [8, 2],
   ])
   assert.equal(looked, 1)
+  const few = async () => (await heldOut(3)).slice(0, 3)
+  await assert.rejects(openFigures(settings, { device, heldOut: few }), /need 4 samples and held-out pictures/)
 })
 
 test('reconstructions are measured as sets and in pairs', async () => {

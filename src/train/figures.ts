@@ -13,6 +13,7 @@ import {
   openPerceptual,
   pairMetrics,
 } from '../metrics/index.js'
+import { LatentkitError } from '../platform/errors.js'
 import type { Device } from '../runtime/index.js'
 import type { Task } from './fit.js'
 
@@ -48,11 +49,18 @@ export interface Figures extends AsyncDisposable {
 /** Pictures painted at once. */
 const batch = 8
 
-/** Opens the feature network; held-out pictures are looked at once, when they are first wanted. */
+/** Opens the feature network; LatentkitError, before any training, where there are too few held-out pictures to measure by. */
 export async function openFigures(
   { metrics, every, samples, features: weights }: FigureSettings,
   { device, heldOut }: { device: Device; heldOut: (most: number) => Promise<readonly LoadedPicture[]> },
 ): Promise<Figures> {
+  const pictures = await heldOut(samples)
+  const fewest = metrics.includes('precision-recall') ? 4 : 2
+  if (Math.min(pictures.length, samples) < fewest) {
+    throw new LatentkitError(
+      `evaluate: ${metrics.join(', ')} need ${fewest} samples and held-out pictures, there are ${samples} and ${pictures.length}; raise samples or data.held_out`,
+    )
+  }
   const extractor = await openExtractor(device, { weights })
   let real: Promise<FeatureSet> | undefined
   return {
@@ -61,11 +69,9 @@ export async function openFigures(
       async evaluate(step) {
         const losses = await task.evaluate(step)
         if (step % every !== 0) return losses
-        real ??= heldOut(samples).then(pictures =>
-          featureSet(
-            extractor,
-            pictures.map(({ image }) => image),
-          ),
+        real ??= featureSet(
+          extractor,
+          pictures.map(({ image }) => image),
         )
         const painted = await featureSet(extractor, inBatches(paint, samples))
         const figures = measure(painted, await real, metrics)
