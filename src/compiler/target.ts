@@ -13,7 +13,7 @@ export interface Target {
   readonly double?: boolean
   /** Multiplies in f16 where that is short enough a sum: for devices that are faster so. */
   readonly half?: boolean | undefined
-  /** Bytes by which constant weights may grow for faster convolutions; some hundred MiB where it is left out. */
+  /** Bytes by which constant weights may grow for faster convolutions; 192 MiB where it is left out. */
   readonly weightGrowth?: number | undefined
   /** The fastest lowering by use, where it was measured. */
   readonly tuned?: Tuned | undefined

@@ -26,7 +26,7 @@ export interface DeviceOptions {
   readonly precision?: 'f32' | 'f64'
   /**
    * Bytes that the weights of a program may take beyond their size, so that convolutions are faster on the processor:
-   * 384 MiB by default, 0 for least memory. On Stable Diffusion's UNet 4 GiB are all that is of use.
+   * 192 MiB by default, 0 for least memory. Stable Diffusion's UNet has use for 3.1 GiB. A run holds more memory as well.
    */
   readonly weightGrowth?: number
 }
