@@ -37,7 +37,7 @@ export const generateCommand = {
       .string()
       .optional()
       .meta({ short: 'o', placeholder: 'FILE' })
-      .describe('where to write (default PROMPT-SEED.png); several pictures are numbered'),
+      .describe('where to write (default PROMPT-SEED.png or CLASS-SEED.png); several pictures are numbered'),
     model: z
       .string()
       .optional()
@@ -152,7 +152,7 @@ export async function generate(flags: Flags, io: Io): Promise<Written[]> {
     } else if (event.type === 'step') progress(io, `step ${event.step}/${event.total}`)
     else {
       const { image, index, seed, settings } = event
-      const path = place(index, wanted, seed)
+      const path = place(index, wanted || (flags.class ?? ''), seed)
       await image.save(path)
       written.push({ path, settings })
       progress(io, '')

@@ -46,12 +46,18 @@ export async function planOf(folder: string, flags: FolderFlags, device: Device,
   const kinds = report.kinds.map(({ kind, count }) => `${count} ${kind}`).join(', ')
   const common = sizes[0] ? `, most of ${sizes[0].width}x${sizes[0].height}` : ''
   const range = shorterSide ? `${shorterSide.min} to ${shorterSide.max} pixels${common}` : 'of unknown size'
+  const classes = diffusion.conditioning?.class
   const lines = [
     `Found     ${report.complete ? '' : 'more than '}${pictures} pictures in ${folder} (${kinds}), ${range}`,
     `Captions  ${captioned === 0 ? 'none: the model takes no text' : `${captions} on ${captioned} pictures`}`,
+    ...(classes
+      ? [
+          `Classes   ${classes.names!.length}: ${classes.names!.slice(0, 8).join(', ')}${classes.names!.length > 8 ? ', …' : ''}`,
+        ]
+      : []),
     `Split     ${split.train.length} to train on, ${split.heldOut.length} held out`,
     `Stage 1   autoencoder ${plan.size}x${plan.size} to latents ${first.latents}: ${stageLine(first, autoencoder.training)}`,
-    `Stage 2   diffusion model in these latents${captioned > 0 ? ' with a text encoder' : ''}: ${stageLine(second, diffusion.training)}`,
+    `Stage 2   diffusion model in these latents${captioned > 0 ? ' with a text encoder' : classes ? ' of classes' : ''}: ${stageLine(second, diffusion.training)}`,
     `Expected  about ${duration(seconds)} on ${processor().name}, ${threads} threads; ${(peak / 2 ** 30).toFixed(1)} GiB of memory`,
     ...warnings.map(warning => `Warning   ${warning}`),
   ]

@@ -30,7 +30,9 @@ export const trainCommand = {
   summary: 'Train a model on a folder of pictures, or one stage of it by a recipe',
   details:
     'With a FOLDER: looks at the pictures, says what will be trained and how long it takes, then trains an autoencoder ' +
-    'and a diffusion model in its latents. Captions come from a captions.jsonl or .txt files beside the pictures. ' +
+    'and a diffusion model in its latents. Captions come from a captions.jsonl or .txt files beside the pictures, ' +
+    'classes from its "class" or the names of folders, boxes from its "boxes": [{"label": …, "box": [left, top, width, ' +
+    'height]}] in fractions, maps of classes from NAME.map.png beside the picture. ' +
     'With "autoencoder" or "diffusion" and a RECIPE.yaml: trains one stage, everything as the recipe says; with ' +
     '"classifier" a noisy classifier that leads a diffusion model to classes (generate --classifier). With "lora", ' +
     '"textual-inversion", "dreambooth" or "controlnet": teaches a trained model more, by default the bundled one. ' +
@@ -250,7 +252,9 @@ function wordsOf({ conditioning = {}, samples }: DiffusionRecipe): string {
   const prompt = conditioning.text || conditioning.clip_text ? ` ${quoted(samples.prompts?.[0] ?? 'a prompt')}` : ''
   const given = Object.keys(conditioning) as ConditioningName[]
   const needed = new Set(given.flatMap(name => (name === 'neighbours' ? [] : Object.keys(conditionings[name].request))))
-  return prompt + [...needed].map(field => ` --${field} …`).join('')
+  const known: Record<string, string | undefined> = { class: conditioning.class?.names?.[0] }
+  const words = [...needed].map(field => ` --${field} ${known[field] === undefined ? '…' : quoted(known[field])}`)
+  return prompt + words.join('')
 }
 
 async function runStage(

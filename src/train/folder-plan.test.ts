@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { after } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { planFolder } from './folder-plan.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${name}`, import.meta.url))
+const root = await mkdtemp(join(tmpdir(), 'latentkit-plan-'))
+after(() => rm(root, { recursive: true }))
 const options = { firstStageSteps: 10, steps: 10, seed: 0, flip: false }
 
 test('a folder of pictures, of shards or of Parquet files is planned for as what it is', async () => {
@@ -25,4 +30,18 @@ test('a folder of pictures, of shards or of Parquet files is planned for as what
     assert.ok(report.bytes > 0 && report.kinds.length > 0)
   }
   await assert.rejects(planFolder(fixture('nowhere'), options), /does not exist; a folder of pictures is wanted/)
+})
+
+test('folders that are classes, without captions, make a model of classes', async () => {
+  const images = fixture('scenes/images')
+  for (const [to, from] of [
+    ['hat/a', '1'],
+    ['hat/b', '2'],
+    ['shoes/a', '4'],
+  ])
+    await cp(join(images, `${from}.jpg`), join(root, 'both', `${to}.jpg`))
+  const { diffusion } = await planFolder(join(root, 'both'), options)
+  assert.deepEqual(diffusion.conditioning, { class: { into: 'crossattn', embed_dim: 192, names: ['hat', 'shoes'] } })
+  await cp(join(images, '5.jpg'), join(root, 'one', 'hat', 'a.jpg'))
+  assert.equal((await planFolder(join(root, 'one'), options)).diffusion.conditioning, undefined)
 })

@@ -28,7 +28,7 @@ const levels: Record<number, readonly number[]> = { 32: [1, 2, 4], 64: [1, 2, 4]
 
 /**
  * Looks at a folder of pictures and plans both stages for them: sizes of networks that train on a processor, text if
- * there are captions.
+ * there are captions, otherwise classes if every picture has one.
  *
  * Throws FileError where there are no pictures, LatentkitError for a size that is none of 32, 64, 128 and 256.
  */
@@ -68,6 +68,8 @@ export async function planFolder(folder: string, options: PlanOptions, signal?: 
     training: { ...shared, ...every(options.firstStageSteps), batch: 16 },
   })
   const text = report.captioned > 0
+  const classes = text ? undefined : trainableClasses(report)
+  const conditioned = text || classes !== undefined
   const diffusion = diffusionRecipe.parse({
     data,
     first_stage: 'autoencoder.safetensors',
@@ -84,16 +86,24 @@ export async function planFolder(folder: string, options: PlanOptions, signal?: 
       use_linear_in_transformer: true,
       use_scale_shift_norm: true,
       legacy: false,
-      ...(text && { context_dim: 192, pooled_context: true }),
+      ...(conditioned && { context_dim: 192, pooled_context: true }),
     },
     ...(text && {
       conditioning: { text: { n_embed: 192, n_layer: 2, max_seq_len: 24, heads: 6, dim_head: 32 } },
     }),
+    ...(classes && { conditioning: { class: { embed_dim: 192, names: classes } } }),
     diffusion: { parameterization: 'v', beta_schedule: 'cosine', timesteps: 1000 },
     ...(text && { samples: { prompts: somePrompts(report, 8) } }),
     training: { ...shared, ...every(options.steps), batch: 64 },
   })
   return { report, size, autoencoder, diffusion }
+}
+
+/** The classes, if every picture that is trained on has one and none is only held out. */
+function trainableClasses({ dataset: { pictures, labels }, split, complete }: FolderReport): string[] | undefined {
+  const found = new Set(split.train.map(i => pictures[i]!.label))
+  const all = complete && !found.has(undefined) && labels.length > 1 && labels.every(label => found.has(label))
+  return all ? [...labels] : undefined
 }
 
 /** What a place holds: pictures, shards or Parquet files. Pictures that lie open are taken before archives beside them. */
