@@ -15,6 +15,10 @@ export interface AutoencoderWords {
     readonly num_res_blocks: number
     readonly attn_resolutions: readonly number[]
     readonly dropout: 0
+    /** 32 if not given. */
+    readonly num_groups?: number
+    /** No attention anywhere, the middle included; else the original's. */
+    readonly attn_type?: 'none'
   }
   readonly embed_dim: number
 }
@@ -33,9 +37,9 @@ const autoencoderConfigSchema = z.object({
   shift_factor: z.union([z.null(), z.literal(0)]).nullish(),
   latents_mean: z.null().nullish(),
   latents_std: z.null().nullish(),
-  norm_num_groups: z.literal(32).default(32),
+  norm_num_groups: z.int().positive().default(32),
   act_fn: z.literal('silu').default('silu'),
-  mid_block_add_attention: z.literal(true).default(true),
+  mid_block_add_attention: z.boolean().default(true),
   use_quant_conv: z.literal(true).default(true),
   use_post_quant_conv: z.literal(true).default(true),
 })
@@ -65,6 +69,8 @@ export function autoencoderFromDiffusers(
     refuse(`there are ${attends.length} down blocks for ${channels.length} channels`)
   const up = config.up_block_types.map(type => type.startsWith('Attn')).reverse()
   if (String(up) !== String(attends)) refuse('up_block_types are not down_block_types in reverse')
+  const middle = config.mid_block_add_attention
+  if (!middle && attends.includes(true)) refuse('the levels have attention and the middle has none')
   const words: AutoencoderWords = {
     ddconfig: {
       double_z: true,
@@ -77,6 +83,8 @@ export function autoencoderFromDiffusers(
       num_res_blocks: config.layers_per_block,
       attn_resolutions: attends.flatMap((attend, level) => (attend ? [config.sample_size >> level] : [])),
       dropout: 0,
+      ...(config.norm_num_groups !== 32 && { num_groups: config.norm_num_groups }),
+      ...(!middle && { attn_type: 'none' }),
     },
     embed_dim: config.latent_channels,
   }
@@ -122,9 +130,7 @@ export function autoencoderToDiffusers(
 }
 
 /** What of a CompVis ddconfig diffusers can express. */
-type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout'> & {
-  /** 32 by default. */
-  readonly num_groups?: number
+type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout' | 'attn_type'> & {
   /** `none`: no attention anywhere, the middle included; `vanilla` by default. */
   readonly attn_type?: string
   readonly resamp_with_conv?: boolean
