@@ -15,6 +15,7 @@ import { closingOnError, type TensorFile } from '../weights/tensor-file.js'
 import type { Figure } from './measure.js'
 import { prepare } from './prepare.js'
 
+/** The files of a CLIP. */
 export interface ClipOptions {
   /** A whole CLIP, text and image half, by Hugging Face's or OpenCLIP's names. */
   readonly weights: SourceLike

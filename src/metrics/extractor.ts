@@ -24,6 +24,7 @@ export interface Extractor extends AsyncDisposable {
   extract(images: readonly Image[]): Promise<Extracted>
 }
 
+/** Which feature network, and how pictures reach it. */
 export interface ExtractorOptions {
   /** The network's weights in a published layout; the SqueezeNet that comes with latentkit by default. */
   readonly weights?: SourceLike | undefined

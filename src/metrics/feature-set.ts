@@ -15,6 +15,7 @@ export interface FeatureSet {
   readonly logits?: Features | undefined
 }
 
+/** How features are collected. */
 export interface FeatureSetOptions {
   /** Most rows that are kept for measures that need features and not their moments alone. */
   readonly keep?: number | undefined

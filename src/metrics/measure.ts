@@ -9,6 +9,7 @@ import { precisionRecall } from './precision-recall.js'
 
 /** What can be said of a set of pictures, most of it against another set. */
 export const distributionMetrics = ['frechet', 'kernel', 'precision-recall', 'inception-score'] as const
+/** The name of a measure of sets. */
 export type DistributionMetric = (typeof distributionMetrics)[number]
 
 /** One measured number, with all that it depends on. */

@@ -13,6 +13,7 @@ import { ssim } from './ssim.js'
 
 /** What can be said of pictures each of which should be like another one. */
 export const pairMetrics = ['psnr', 'ssim', 'perceptual'] as const
+/** The name of a measure of pairs. */
 export type PairMetric = (typeof pairMetrics)[number]
 
 /** How differently two pictures of one size look. */

@@ -1,5 +1,6 @@
 import { checkPair, type Raster } from './psnr.js'
 
+/** How structural similarity is taken; by default as Wang et al. 2004 do. */
 export interface SsimOptions {
   /** The span that the values may take: 255 for bytes. */
   readonly range?: number
