@@ -8,6 +8,7 @@ import {
   captionOf,
   cropAndFlip,
   type DrawState,
+  drawByShape,
   drawPictures,
   fixedDraws,
   loadBatch,
@@ -60,6 +61,38 @@ test('drawing goes on from its state at any place, whatever the batch sizes', ()
   const state = drawPictures([0, 1, 2], torchGenerator(0)).state()
   assert.throws(() => drawPictures([0, 1], state), /3 in epoch 0: there are 2 pictures/)
   assert.throws(() => drawPictures([0, 1, 2], { ...state, position: 4 }), RangeError)
+})
+
+test('draws sorted by shape are of one shape a call, lose none and go on from their state', () => {
+  const cases = [
+    fc.nat(),
+    fc.integer({ min: 1, max: 20 }),
+    fc.integer({ min: 1, max: 4 }),
+    fc.integer({ min: 1, max: 5 }),
+  ] as const
+  fc.assert(
+    fc.property(...cases, (seed, pictures, shapes, count) => {
+      const indices = Array.from({ length: pictures }, (_, i) => i)
+      const shapeOf = (index: number) => String(index % shapes)
+      const draws = drawByShape(drawPictures(indices, torchGenerator(seed)), shapeOf)
+      const calls = Array.from({ length: 12 }, () => draws.next(count))
+      for (const call of calls) {
+        assert.equal(call.length, count)
+        assert.equal(new Set(call.map(({ index }) => shapeOf(index))).size, 1)
+      }
+      const later = draws.state()
+      const state = viaJson(later)
+      const all = [...calls.flat(), ...state.pending!]
+      assert.equal(all.length, state.epoch * pictures + state.position)
+      for (const index of indices) {
+        const times = all.filter(draw => draw.index === index).length
+        assert.ok(times === state.epoch || times === state.epoch + 1)
+      }
+      const again = drawByShape(drawPictures(indices, state), shapeOf, state.pending)
+      for (let i = 0; i < 5; i++) assert.deepEqual(again.next(count), draws.next(count))
+      assert.deepEqual(viaJson(later), state, 'a state stays what it was')
+    }),
+  )
 })
 
 test('batches go on from the state of any of them, however many are read ahead', async () => {

@@ -20,6 +20,8 @@ export interface DrawState {
   readonly shuffle: TorchState
   /** The generator now. */
   readonly random: TorchState
+  /** What was drawn for batches that are not full yet, where pictures are sorted by shape. */
+  readonly pending?: readonly Draw[] | undefined
 }
 
 /** Draws pictures without end: each one once an epoch, in an order that is drawn anew every epoch. */
@@ -56,6 +58,35 @@ export function drawPictures(indices: readonly number[], start: TorchGenerator |
   return {
     next: count => Array.from({ length: count }, draw),
     state: () => ({ epoch, position, count: indices.length, shuffle, random: random.state() }),
+  }
+}
+
+/**
+ * The same draws sorted so that those of one call are of one shape: one whose shape is not called for yet waits, over the
+ * epoch's end if need be, so that none is lost.
+ */
+export function drawByShape(draws: Draws, shapeOf: (index: number) => string, pending: readonly Draw[] = []): Draws {
+  let waiting = [...pending]
+  return {
+    next(count) {
+      const found = new Map<string, number>()
+      const isFull = ({ index }: Draw) => {
+        const shape = shapeOf(index)
+        found.set(shape, (found.get(shape) ?? 0) + 1)
+        return found.get(shape)! >= count
+      }
+      let last = waiting.find(isFull)
+      while (!last) {
+        const draw = draws.next(1)[0]!
+        waiting.push(draw)
+        if (isFull(draw)) last = draw
+      }
+      const shape = shapeOf(last.index)
+      const taken = waiting.filter(({ index }) => shapeOf(index) === shape).slice(0, count)
+      waiting = waiting.filter(draw => !taken.includes(draw))
+      return taken
+    },
+    state: () => ({ ...draws.state(), pending: [...waiting] }),
   }
 }
 

@@ -4,7 +4,7 @@ export { type BatchingOptions, type BatchState, batchSamples, type DataState, ty
 export { type BucketSettings, bucketSettings, bucketShapes, nearestShape } from './buckets.js'
 export { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 export { contentDigest, type KnownDigests } from './digest.js'
-export { type Draw, type DrawState, type Draws, drawPictures, fixedDraws } from './draws.js'
+export { type Draw, type DrawState, type Draws, drawByShape, drawPictures, fixedDraws } from './draws.js'
 export { fingerprint, fingerprintOf } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'

@@ -20,6 +20,7 @@ export const autoencoderRecipe = z
   .superRefine(({ data, crop, codebook, first_stage_config: stage }, { addIssue }) => {
     const f = downsamplingFactor(stage.ddconfig)
     const problem = (path: string[], message: string) => addIssue({ code: 'custom', path, message })
+    if (data.buckets) problem(['data', 'buckets'], 'are for diffusion models; a first stage trains on random squares')
     if (data.size % f !== 0) problem(['data', 'size'], `the first stage shrinks by ${f}: use a multiple of it`)
     if (crop !== undefined && (crop % f !== 0 || crop > data.size))
       problem(['crop'], `wanted a multiple of ${f} that is at most data.size, ${data.size}`)

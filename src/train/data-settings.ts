@@ -1,5 +1,15 @@
 import { z } from 'zod'
-import { type Dataset, folderSource, openFolder, openParquet, openShards, type Source } from '../data/index.js'
+import {
+  bucketSettings,
+  bucketShapes,
+  type Dataset,
+  folderSource,
+  openFolder,
+  openParquet,
+  openShards,
+  type Source,
+} from '../data/index.js'
+import type { Size } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 
 const places = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
@@ -31,6 +41,9 @@ export const dataSettings = z
       .positive()
       .default(4096)
       .describe('samples that are shuffled at once, for shards and Parquet files; their order is shuffled as well'),
+    buckets: bucketSettings
+      .optional()
+      .describe('sort pictures into shapes of the area of size x size instead of cutting squares (diffusion models)'),
     flip: z.boolean().default(false).describe('mirror half of the samples'),
   })
   .superRefine((data, { addIssue }) => {
@@ -39,12 +52,22 @@ export const dataSettings = z
       const found = given.length === 0 ? 'found none' : `found ${given.join(' and ')}`
       addIssue({ code: 'custom', path: ['folder'], message: `wanted one of folder, shards and parquet, ${found}` })
     }
+    if (data.buckets && data.size % data.buckets.step !== 0) {
+      addIssue({
+        code: 'custom',
+        path: ['buckets', 'step'],
+        message: `wanted a step that ${data.size}, the size, is a multiple of`,
+      })
+    }
     if (data.columns && !data.parquet) addIssue({ code: 'custom', path: ['columns'], message: 'are for parquet' })
     if (data.classes && data.folder) addIssue({ code: 'custom', path: ['classes'], message: 'a folder names its own' })
   })
 export type DataSettings = z.infer<typeof dataSettings>
 
 const kinds = ['folder', 'shards', 'parquet'] as const
+
+/** The shapes that pictures are sorted into, if they are. */
+export const shapesOf = ({ size, buckets }: DataSettings): Size[] | undefined => buckets && bucketShapes(size, buckets)
 
 /** Whether a damaged picture ends the run. */
 export const damagedIn = ({ bad_pictures, folder }: DataSettings): 'refuse' | 'skip' =>

@@ -3,10 +3,11 @@ import { ddpmBuffers, minSnrWeight, modelSchedule } from '../diffusion/index.js'
 import type { ModelConfig } from '../pipelines/model-config.js'
 import { channelValues } from '../pipelines/model-config.js'
 import { type HostTensors, hostIntegers, hostTensor } from '../runtime/index.js'
+import { sizeOf } from '../tensor/shape.js'
 import type { ConditionBatches } from './condition-batches.js'
 import type { DiffusionLossSettings } from './diffusion-recipe.js'
 import type { Batch } from './fit.js'
-import type { Latents } from './latents.js'
+import type { LatentShape, Latents } from './latents.js'
 import { type Place, shareOf, shareOfDraws } from './share.js'
 import { streamOf } from './streams.js'
 
@@ -38,13 +39,14 @@ export function diffusionInputs(
   const prediction = parameterization === 'flow' ? 'v' : parameterization
   const bound = loss.elbo_weight > 0 ? ddpmBuffers(diffusion, { parameterization: prediction }).lvlbWeights : undefined
   const gamma = loss.min_snr_gamma
-  const [channels, height, width] = latents.shape
+  const [channels] = latents.shape
   const scales = channelValues(config.scale_factor, channels)
   const shifts = channelValues(config.shift_factor, channels)
 
   return async (draws, { noise, times, posterior }) => {
     const batch = draws.length
-    const { means, deviations } = await latents.read(draws)
+    const { means, deviations, shape } = await latents.read(draws)
+    const [channels, height, width] = shape
     const x0 = means.map((mean, i) => {
       const c = Math.floor(i / (height * width)) % channels
       const spread = posterior ? deviations[i]! * posterior[i]! : 0
@@ -52,8 +54,8 @@ export function diffusionInputs(
     })
     const perSample = (of: (t: number) => number) => hostTensor(Float32Array.from(times, of))
     return {
-      x0: hostTensor(x0, [batch, ...latents.shape]),
-      noise: hostTensor(noise, [batch, ...latents.shape]),
+      x0: hostTensor(x0, [batch, ...shape]),
+      noise: hostTensor(noise, [batch, ...shape]),
       t: hostIntegers(times),
       alpha: perSample(t => alphas[t]!),
       sigma: perSample(t => sigmas[t]!),
@@ -82,14 +84,15 @@ export async function* diffusionBatches(
   const mine = shareOfDraws(draws, place)
   const inputsOf = diffusionInputs(source)
   const { timesteps } = source.config.diffusion!
-  const length = source.latents.shape.reduce((a, b) => a * b)
   for (let index = first; ; index++) {
     const drawn = mine.next(batch)
+    const shape = source.latents.shapeOf(drawn[0]!.index)
+    const length = sizeOf(shape)
     const lots = shareOf(place, batch, count => streamOf(seed, 'caption', index).rand(count))
     const noise = shareOf(place, batch * length, count => streamOf(seed, 'noise', index).randn(count))
     const chance = {
-      noise: offset(noise, source, () =>
-        shareOf(place, batch * source.latents.shape[0], count => streamOf(seed, 'offset', index).randn(count)),
+      noise: offset(noise, shape, source.loss.offset_noise, () =>
+        shareOf(place, batch * shape[0], count => streamOf(seed, 'offset', index).randn(count)),
       ),
       times: shareOf(place, batch, count => streamOf(seed, 'time', index).randint(0, timesteps, count)),
       posterior: shareOf(place, batch * length, count => streamOf(seed, 'posterior', index).randn(count)),
@@ -104,9 +107,9 @@ export async function* diffusionBatches(
 }
 
 /** Noise with some that is the same all over a channel, so that brightness is learned too (Guttenberg 2023, offset noise). */
-function offset(noise: Float32Array, { loss, latents }: DiffusionSource, draw: () => Float32Array): Float32Array {
-  if (loss.offset_noise === 0) return noise
-  const [, height, width] = latents.shape
+function offset(noise: Float32Array, shape: LatentShape, share: number, draw: () => Float32Array): Float32Array {
+  if (share === 0) return noise
+  const [, height, width] = shape
   const drawn = draw()
-  return noise.map((value, i) => value + loss.offset_noise * drawn[Math.floor(i / (height * width))]!)
+  return noise.map((value, i) => value + share * drawn[Math.floor(i / (height * width))]!)
 }

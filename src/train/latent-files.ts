@@ -10,9 +10,13 @@ export interface LatentRecord {
   /** Where the picture lies in its source. */
   readonly at: Address
   readonly picture: Picture
+  /** [channels, height, width] of its latents. */
+  readonly shape: readonly [number, number, number]
+  /** Where they begin in each array. */
+  readonly begin: number
 }
 
-/** A file of latents: some pictures after each other, [rows, channels, height, width] each. */
+/** A file of latents: those of some pictures after each other, [channels, height, width] each. */
 export interface LatentChunk {
   readonly records: readonly LatentRecord[]
   readonly mean: Float32Array
@@ -34,8 +38,8 @@ const about = z.object({
 })
 
 /** Writes a file of latents whole or not at all; FileError where the disk is full. */
-export async function writeLatents(path: string, chunk: LatentChunk, shape: readonly number[]): Promise<void> {
-  const full = [chunk.records.length, ...shape]
+export async function writeLatents(path: string, chunk: LatentChunk): Promise<void> {
+  const full = [chunk.mean.length]
   const lines = new TextEncoder().encode(JSON.stringify(chunk.records))
   const { mirrored } = chunk
   await writeSafetensors(
@@ -76,16 +80,16 @@ async function openLatents(path: string): Promise<SafetensorsFile> {
   return openSafetensors(source)
 }
 
-/** Reads rows of files of latents; so many files are kept open. */
+/** Reads numbers of files of latents; so many files are kept open. */
 export interface LatentReader {
-  /** `count` rows from `row` on, of `length` numbers each. */
-  rows(path: string, array: LatentArray, row: number, count: number): Promise<Float32Array>
+  /** `count` numbers of an array from the `first` on. */
+  numbers(path: string, array: LatentArray, first: number, count: number): Promise<Float32Array>
   close(): Promise<void>
 }
 
 const mostOpen = 64
 
-export function latentReader(length: number): LatentReader {
+export function latentReader(): LatentReader {
   const open = new Map<string, Promise<SafetensorsFile>>()
   async function fileAt(path: string): Promise<SafetensorsFile> {
     const file = open.get(path) ?? openLatents(path)
@@ -101,14 +105,15 @@ export function latentReader(length: number): LatentReader {
     await (await file).close()
   }
   return {
-    async rows(path, array, row, count) {
+    async numbers(path, array, first, count) {
       const { name, tensors } = await fileAt(path)
       const tensor = tensors.get(array)
-      const [begin, bytes] = [(tensor?.begin ?? 0) + row * length * 4, count * length * 4]
-      if (!tensor || begin + bytes > tensor.end) throw new FileError(name, `has no row ${row} of ${array}: delete it`)
+      const [begin, bytes] = [(tensor?.begin ?? 0) + first * 4, count * 4]
+      if (!tensor || begin + bytes > tensor.end)
+        throw new FileError(name, `has no number ${first} of ${array}: delete it`)
       const data = await tensor.source.read(begin, bytes)
       while (open.size > mostOpen) await closeOldest()
-      return new Float32Array(data.buffer, data.byteOffset, count * length)
+      return new Float32Array(data.buffer, data.byteOffset, count)
     },
     async close() {
       while (open.size > 0) await closeOldest()

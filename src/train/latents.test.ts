@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { everySample, folderSource, loadPictures, openFolder, openShards, type Source } from '../data/index.js'
+import {
+  bucketShapes,
+  everySample,
+  folderSource,
+  loadPictures,
+  openFolder,
+  openShards,
+  type Source,
+} from '../data/index.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import type { TrainEvent } from './events.js'
@@ -137,6 +145,29 @@ test('shards: captions and classes are kept along, damage is left out and told a
     assert.ok(skipped.some(({ place, reason }) => place === 'cut.tar' && /is cut short/.test(reason)))
     await latents.close()
   }
+})
+
+test('pictures sorted into buckets have latents of their own shapes, and one factor for all', async () => {
+  const shapes = bucketShapes(8, { step: 2, max_ratio: 2 })
+  const source = await openShards(join(fixture('shards'), 'dots-{000,002}.tar'))
+  const { latents } = await encode(source, { shapes, folder: join(root, 'buckets'), flip: true })
+  const wide = [0, 1, 2, 3]
+  assert.deepEqual(
+    latents.dataset.pictures.map((_, i) => latents.shapeOf(i)),
+    [...wide.map(() => [3, 6, 10]), ...[4, 5, 6].map(() => [3, 10, 6])],
+  )
+  assert.deepEqual(latents.shape, [3, 6, 10])
+  const { means, shape } = await latents.read([5, 4].map(index => ({ index, flip: 1 })))
+  assert.deepEqual([shape, means.length], [[3, 10, 6], 2 * 180])
+  await assert.rejects(
+    latents.read([0, 5].map(index => ({ index, flip: 1 }))),
+    /Cannot read latents \[3,10,6\] with others/,
+  )
+  const { shift_factor } = await channelFactors(latents, [0, 4])
+  const both = await Promise.all([0, 4].map(index => latents.read([{ index, flip: 1 }])))
+  const reds = both.flatMap(({ means }) => [...means.subarray(0, 60)])
+  assert.ok(Math.abs(shift_factor[0]! - reds.reduce((a, b) => a + b) / 120) < 1e-6)
+  await latents.close()
 })
 
 test('a damaged picture is left out and told, or ends the run', async () => {

@@ -4,7 +4,7 @@ import type { DataState } from '../data/batching.js'
 import { adamw, ema } from '../optim/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
-import type { Device, HostTensors, TrainingState, WeightSource } from '../runtime/index.js'
+import type { Device, HostTensors, TrainingState, TrainingStep, WeightSource } from '../runtime/index.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
 import { type Checkpoint, type CheckpointInfo, openCheckpoint, writeCheckpoint } from '../weights/checkpoint.js'
@@ -22,6 +22,8 @@ export interface LearnerOptions {
   readonly device: Device
   /** With an output `loss`, scalars beside it. */
   readonly program: Program
+  /** The program for a batch of another shape, over the same parameters; `program` for all by default. */
+  readonly programFor?: ((inputs: HostTensors) => Program) | undefined
   /** Weights that the program uses and training leaves alone. */
   readonly frozen: WeightSource
   readonly settings: TrainingSettings
@@ -61,7 +63,8 @@ export interface DeviceLearner extends Learner, Evaluation, AsyncDisposable {
 /** Puts a program's parameters on a device, newly drawn or as a checkpoint has them, ready to be trained. */
 export async function openLearner(options: LearnerOptions): Promise<DeviceLearner> {
   const { device, frozen, settings, path, info, beside = [], also = new Map(), resume, start, begin } = options
-  const program = settings.checkpoint ? checkpointMarks(options.program) : options.program
+  const marked = (program: Program) => (settings.checkpoint ? checkpointMarks(program) : program)
+  const program = marked(options.program)
   const elsewhere = (name: string) => frozen.get(name) !== undefined || beside.some(state => state.holds(name))
   const parameters = program.parameters.filter(({ name }) => !elsewhere(name))
   const values = start ? await weightsOf(start, parameters) : initialise(parameters, settings.seed)
@@ -79,7 +82,8 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
   const progress = resume && (await restore(state, parameters, resume))
   await state.broadcast()
   const half = settings.precision === 'mixed'
-  const step = await state.training(program, { frozen, beside, half })
+  const compile = (program: Program) => state.training(marked(program), { frozen, beside, half })
+  const step = await stepsByShape(compile, options.program, options.programFor)
   const scaled = half ? lossScaled(state, step, progress?.lossScale) : undefined
   const use = settings.ema ? 'ema' : 'parameter'
   const clip = settings.clip === undefined ? {} : { clip: settings.clip }
@@ -120,6 +124,29 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
     async [Symbol.asyncDispose]() {
       await step.dispose()
       await state.dispose()
+    },
+  }
+}
+
+/** One step for all batches, or one for each shape of their inputs, compiled when the first of them comes. */
+async function stepsByShape(
+  compile: (program: Program) => Promise<TrainingStep>,
+  program: Program,
+  programFor: LearnerOptions['programFor'],
+): Promise<Pick<TrainingStep, 'accumulate' | 'dispose'>> {
+  if (!programFor) return compile(program)
+  const steps = new Map<string, Promise<TrainingStep>>()
+  return {
+    async accumulate(inputs, options) {
+      const key = Object.values(inputs)
+        .map(({ shape }) => shape.join('x'))
+        .join()
+      const step = steps.get(key) ?? compile(programFor(inputs))
+      steps.set(key, step)
+      return (await step).accumulate(inputs, options)
+    },
+    async dispose() {
+      for (const step of steps.values()) await (await step).dispose()
     },
   }
 }

@@ -9,7 +9,15 @@ const torchState = z.object({
 
 const count = z.int().nonnegative()
 const address = z.tuple([count, count])
-const drawState = z.object({ epoch: count, position: count, count, shuffle: torchState, random: torchState })
+const draw = z.object({ index: count, caption: z.number(), x: z.number(), y: z.number(), flip: z.number() })
+const drawState = z.object({
+  epoch: count,
+  position: count,
+  count,
+  shuffle: torchState,
+  random: torchState,
+  pending: z.array(draw).optional(),
+})
 const streamState = z.object({
   draws: z.object({ seed: count, epoch: count, before: count, from: address, taken: count, parts: count }),
   pending: z.array(z.object({ at: address, epoch: count, number: count })),

@@ -6,18 +6,26 @@ import {
   type Neighbours,
   readersOf,
 } from '../conditioning/index.js'
-import { type Dataset, drawPictures, fingerprint, fixedDraws, heldOutPictures, splitDataset } from '../data/index.js'
-import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
+import {
+  type Dataset,
+  drawByShape,
+  drawPictures,
+  fingerprint,
+  fixedDraws,
+  heldOutPictures,
+  splitDataset,
+} from '../data/index.js'
+import { factorOf, type ModelConfig, modelConfig } from '../pipelines/model-config.js'
 import { embedPictures, indexName, openEmbedder } from '../pipelines/retrieval.js'
 import { LatentkitError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
-import type { Device, WeightSource } from '../runtime/index.js'
+import type { Device, HostTensors, WeightSource } from '../runtime/index.js'
 import { validate } from '../schema/validate.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import { conditionBatches } from './condition-batches.js'
-import { damagedIn, drawingOf, openDataSource, withoutPlaces } from './data-settings.js'
+import { damagedIn, drawingOf, openDataSource, shapesOf, withoutPlaces } from './data-settings.js'
 import { diffusionProgram } from './diffusion.js'
 import { type DiffusionSource, diffusionBatches, diffusionInputs } from './diffusion-batches.js'
 import type { DiffusionRecipe } from './diffusion-recipe.js'
@@ -73,6 +81,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     config: modelConfig.parse({ first_stage_config }),
     size: data.size,
     flip: data.flip,
+    shapes: shapesOf(data),
     damaged: damagedIn(data),
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
@@ -82,9 +91,10 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const { dataset } = latents
   const { train } = splitDataset(dataset, { share: data.held_out })
   const { config: known, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
-  if (!pictures.pictures) checkStreamed(known, pictures.name)
+  if (!pictures.pictures || data.buckets) checkSeenOnce(known, data.buckets ? 'buckets' : pictures.name)
   const { conditioning, neighbours } = yield* retrieved(recipe, known, { device, dataset, train, signal })
   const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
+  checkBuckets(unscaled, data)
   const config = modelConfig.parse({ ...unscaled, ...(await latentFactors(recipe, latents, train)) })
   const reader = readersOf('the recipe', conditioning, { vocabulary, neighbours })
   const source: DiffusionSource = {
@@ -94,6 +104,10 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     loss: recipe.loss,
   }
   const program = diffusionProgram(config, { batch: training.batch, latents: latents.shape }, recipe.loss)
+  const programFor = ({ x0 }: HostTensors) => {
+    const [batch, ...latents] = x0!.shape as unknown as [number, number, number, number]
+    return diffusionProgram(config, { batch, latents }, recipe.loss)
+  }
   const stageWeights = new Map([...firstStage.weights].filter(([name]) => name.startsWith('first_stage_model.')))
   await using embedders = await openFrozenEmbedders(config, recipe.frozen_embedders, program)
   const frozen = new Map([...stageWeights, ...embedders.weights])
@@ -103,6 +117,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   await using learner = await openLearner({
     device,
     program,
+    programFor: data.buckets && programFor,
     frozen,
     settings: training,
     path,
@@ -137,14 +152,24 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   yield* fit({ ...measured, skipped: pictures.skipped }, learner, { settings: training, processes, signal })
 }
 
-/** Refuses conditions that look at the pictures again, where pictures come as a stream and cannot be gone back to. */
-function checkStreamed(conditioning: ConditioningConfig, name: string): void {
+/** Refuses buckets whose sides do not survive what the first stage and the UNet shrink them by. */
+function checkBuckets(config: ModelConfig, { buckets }: DiffusionRecipe['data']): void {
+  const [stage, unet] = [factorOf(config), 2 ** (config.unet_config!.channel_mult.length - 1)]
+  if (!buckets || buckets.step % (stage * unet) === 0) return
+  throw new LatentkitError(
+    `data.buckets.step is ${buckets.step}; wanted a multiple of ${stage * unet}: the first stage shrinks by ${stage}, ` +
+      `the UNet by ${unet}`,
+  )
+}
+
+/** Refuses conditions that look at the pictures again, where these come as a stream or are cut in shapes of their own. */
+function checkSeenOnce(conditioning: ConditioningConfig, name: string): void {
   const known = ['text', 'clip_text', 'class']
   const foreign = Object.keys(conditioning).filter(condition => !known.includes(condition))
   if (foreign.length === 0) return
   throw new LatentkitError(
-    `Cannot train with the condition ${foreign.join(', ')} on ${name}: from shards and Parquet files ${known.join(', ')} ` +
-      'are taken; unpack the pictures into a folder',
+    `Cannot train with the condition ${foreign.join(', ')} on ${name}: with shards, Parquet files and buckets ` +
+      `${known.join(', ')} are taken; unpack the pictures into a folder, without buckets`,
   )
 }
 
@@ -248,7 +273,11 @@ export async function diffusionTask(
   const { training, samples } = recipe
   const { latents, config } = source
   const { train, heldOut } = splitDataset(dataset, heldOutShare === undefined ? {} : { share: heldOutShare })
-  const tests = heldOut.length > 0 ? heldOut : train
+  const shape = String(latents.shape)
+  const ofShape = (indices: readonly number[]) => indices.filter(index => String(latents.shapeOf(index)) === shape)
+  const ownTests = ofShape(heldOut)
+  const tests =
+    ownTests.length > 0 ? ownTests : ofShape(train).length > 0 ? ofShape(train) : ofShape([...heldOut, ...train])
   const batch = Math.min(training.batch, tests.length)
   const shapes = { batch, latents: latents.shape }
   const measure = await learner.state.compile(diffusionProgram(config, shapes, recipe.loss), {
@@ -281,7 +310,9 @@ export async function diffusionTask(
   return {
     batches(first, from) {
       const begin = from && 'shuffle' in from ? from : streamOf(training.seed, 'data', 0)
-      const draws = drawPictures(train, begin)
+      const drawn = drawPictures(train, begin)
+      const shapeAt = (index: number) => String(latents.shapeOf(index))
+      const draws = drawByShape(drawn, shapeAt, 'pending' in begin ? begin.pending : [])
       const { batch, seed } = training
       return diffusionBatches(source, draws, { first, batch, seed, dropout: recipe.condition_dropout, place })
     },

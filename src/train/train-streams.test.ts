@@ -84,29 +84,57 @@ test('a first stage trains on shards, leaves damage out, counts it, and goes on 
   assert.ok(one!.equals(other!), 'both ways end in the same bytes')
 })
 
-test('a diffusion model trains on Parquet files with text, exactly resumed', async () => {
-  const recipe = diffusionRecipe.parse({
-    data: { parquet: fixture('parquet'), size: 8 },
-    unet_config: {
-      ...{ in_channels: 3, out_channels: 3, model_channels: 32, channel_mult: [1], num_res_blocks: 1 },
-      ...{ attention_resolutions: [1], num_head_channels: 32, use_spatial_transformer: true, context_dim: 16 },
-    },
-    conditioning: { text: { n_embed: 16, n_layer: 1, max_seq_len: 8, heads: 2, dim_head: 8, vocabulary: 300 } },
-    diffusion: { timesteps: 50 },
-    samples: { prompts: ['picture 1'], steps: 1 },
-    training: { ...training, steps: 4 },
+for (const [what, data, left] of [
+  ['Parquet files', { parquet: fixture('parquet'), size: 8 }, 1],
+  [
+    'shards in buckets',
+    { shards: join(fixture('shards'), 'dots-{000,002}.tar'), size: 8, held_out: 0, buckets: { step: 2 } },
+    0,
+  ],
+] as const) {
+  test(`a diffusion model trains on ${what} with text, exactly resumed`, async () => {
+    const recipe = diffusionRecipe.parse({
+      data,
+      unet_config: {
+        ...{ in_channels: 3, out_channels: 3, model_channels: 32, channel_mult: [1], num_res_blocks: 1 },
+        ...{ attention_resolutions: [1], num_head_channels: 32, use_spatial_transformer: true, context_dim: 16 },
+      },
+      conditioning: { text: { n_embed: 16, n_layer: 1, max_seq_len: 8, heads: 2, dim_head: 8, vocabulary: 300 } },
+      diffusion: { timesteps: 50 },
+      samples: { prompts: ['picture 1'], steps: 1 },
+      training: { ...training, steps: 5 },
+    })
+    const latentFolder = join(folder, 'latents')
+    const run = (path: string, more: object = {}) =>
+      trainDiffusion({ device, recipe, path: join(folder, path), latentFolder, ...more })
+    const whole = await all(run(`${left}.safetensors`))
+    const end = whole.at(-1)!
+    assert.ok(end.type === 'end' && end.skipped.count === left)
+    if (left > 0) assert.match(end.skipped.examples[0]!, /\/5 holds no picture/)
+    const first = await untilStep(2, signal => run(`${left}-parts.safetensors`, { signal }))
+    const resume = await checkpointAt(join(folder, `${left}-parts.safetensors`))
+    const rest = await all(run(`${left}-parts.safetensors`, { resume }))
+    await resume.close()
+    assert.deepEqual([...losses(first), ...losses(rest)], losses(whole))
   })
-  const latentFolder = join(folder, 'latents')
-  const run = (path: string, more: object = {}) =>
-    trainDiffusion({ device, recipe, path: join(folder, path), latentFolder, ...more })
-  const whole = await all(run('diffusion.safetensors'))
-  const end = whole.at(-1)!
-  assert.ok(end.type === 'end' && end.skipped.count === 1 && /\/5 holds no picture/.test(end.skipped.examples[0]!))
-  const first = await untilStep(2, signal => run('two.safetensors', { signal }))
-  const resume = await checkpointAt(join(folder, 'two.safetensors'))
-  const rest = await all(run('two.safetensors', { resume }))
-  await resume.close()
-  assert.deepEqual([...losses(first), ...losses(rest)], losses(whole))
+}
+
+test('buckets must survive what networks shrink them by, and are for diffusion models', async () => {
+  const unet = { in_channels: 3, out_channels: 3, model_channels: 32, channel_mult: [1, 1, 1], num_head_channels: 32 }
+  const data = { folder: fixture('emoji'), size: 8, buckets: { step: 2 } }
+  const settings = { data, unet_config: { ...unet, num_res_blocks: 1, attention_resolutions: [] }, diffusion: {} }
+  const recipe = diffusionRecipe.parse({ ...settings, training: { ...training, steps: 1 } })
+  const run = trainDiffusion({
+    device,
+    recipe,
+    path: join(folder, 'never.safetensors'),
+    latentFolder: join(folder, 'b'),
+  })
+  await assert.rejects(all(run), /data\.buckets\.step is 2; wanted a multiple of 4/)
+  const less = { num_res_blocks: 1, attn_resolutions: [], attn_type: 'none', ch_mult: [1], num_groups: 4 }
+  const stage = { embed_dim: 3, ddconfig: { resolution: 8, ch: 8, out_ch: 3, z_channels: 3, in_channels: 3, ...less } }
+  const first = autoencoderRecipe.safeParse({ data, first_stage_config: stage, training: { ...training, steps: 1 } })
+  assert.match(String(first.error), /are for diffusion models; a first stage trains on random squares/)
 })
 
 test('a recipe names one place of data, and columns only where there are some', () => {
@@ -114,6 +142,7 @@ test('a recipe names one place of data, and columns only where there are some', 
     assert.throws(() => dataSettings.parse({ size: 8, ...data }), message)
   refused({}, /wanted one of folder, shards and parquet, found none/)
   refused({ folder: 'a', shards: 'b' }, /found folder and shards/)
+  refused({ folder: 'a', buckets: { step: 64 } }, /wanted a step that 8, the size, is a multiple of/)
   refused({ folder: 'a', columns: { image: 'x' } }, /are for parquet/)
   assert.deepEqual(dataSettings.parse({ size: 8, shards: ['a-{0..3}.tar'] }).shards, ['a-{0..3}.tar'])
 })
