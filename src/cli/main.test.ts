@@ -39,7 +39,7 @@ test('help names every command, and each command has its own', async () => {
   const { status, out } = await latentkit()
   assert.equal(status, 0)
   const names = [...out.matchAll(/^ {2}(\w+) {2,}\S/gm)].map(([, name]) => name!)
-  assert.deepEqual(names.slice(0, 4), ['generate', 'train', 'reconstruct', 'evaluate'])
+  for (const name of ['generate', 'train', 'reconstruct', 'evaluate', 'inspect']) assert.ok(names.includes(name), name)
   assert.equal((await latentkit('--help')).out, out)
   for (const name of names) {
     const help = await latentkit(name, '--help')
