@@ -55,13 +55,18 @@ export const autoencoderConfig = z
   })
 
 /** An autoencoder with a codebook. Source: ldm/models/autoencoder.py, VQModel. */
-export const vqConfig = z.strictObject({
-  ddconfig: ddConfig,
-  embed_dim: count.describe('channels of the latents, width of a code'),
-  n_embed: count.describe('number of codes'),
-  beta: z.number().nonnegative().default(0.25).describe('weight of the commitment'),
-  legacy: z.boolean().default(false).describe('beta weighs the other term, as the first release had it'),
-})
+export const vqConfig = z
+  .strictObject({
+    ddconfig: ddConfig,
+    embed_dim: count.describe('channels of the latents, width of a code'),
+    n_embed: count.describe('number of codes'),
+    beta: z.number().nonnegative().default(0.25).describe('weight of the commitment'),
+    legacy: z.boolean().default(false).describe('beta weighs the other term, as the first release had it'),
+  })
+  .refine(config => !config.ddconfig.double_z, {
+    path: ['ddconfig', 'double_z'],
+    message: 'codes have no variance: double_z must be false',
+  })
 
 /** No first stage: diffusion in the pixels themselves. Source: ldm/models/autoencoder.py, IdentityFirstStage. */
 export const identityConfig = z.strictObject({

@@ -36,6 +36,24 @@ test('follows schemas that contain themselves', () => {
   )
 })
 
+test('of alternatives the one that is meant is complained about', () => {
+  const either = z.union([
+    z.strictObject({ width: z.int() }),
+    z.strictObject({ width: z.int(), codes: z.int().positive(), beta: z.number().optional() }),
+  ])
+  const complaint = (value: unknown) => {
+    try {
+      validate(either, value, 't')
+      return ''
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+  assert.match(complaint({ width: 1, codes: 0 }), /^t: codes: found 0, wanted/)
+  assert.match(complaint({ width: 1, codes: 2, bata: 3 }), /^t: bata: unknown key; did you mean "beta"/)
+  assert.match(complaint({ width: 1.5 }), /^t: width: found 1.5/)
+})
+
 test('the envelope carries an error without its stack', () => {
   assert.deepEqual(success('inspect', { a: 1 }), { command: 'inspect', ok: true, data: { a: 1 } })
   const error = new SchemaError('a.json', [{ path: 'x', message: 'missing' }])

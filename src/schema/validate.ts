@@ -44,8 +44,12 @@ type Issue = z.core.$ZodIssue
 /** Of a union's alternatives the one that fits the value furthest: whose complaints lie inside the value, and are fewest. */
 function closest(errors: readonly Issue[][]): readonly Issue[] | undefined {
   const inside = errors.filter(issues => issues.every(i => i.path.length > 0 || i.code === 'unrecognized_keys'))
-  return inside.sort((a, b) => a.length - b.length)[0]
+  return inside.sort((a, b) => distance(a) - distance(b))[0]
 }
+
+/** A key that an alternative does not know tells more than a value that it would have otherwise. */
+const distance = (issues: readonly Issue[]): number =>
+  issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length + 0.5 : 1), 0)
 
 function fromIssue(root: Shape, value: unknown, issue: Issue, prefix: Path): PlacedProblem[] {
   const at = [...prefix, ...issue.path]
