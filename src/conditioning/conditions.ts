@@ -189,28 +189,25 @@ export interface ConditionsReader {
   readonly guides: boolean
   /** Numbers of a picture; `dropped` leaves out what can be. */
   ofRecord(record: TrainingRecord, place: Place, dropped?: boolean): Promise<Numbers>
+  /** Numbers of a request and, as `negative`, of what guidance leads away from. */
   ofRequest(request: Request, place: Place, random: TorchGenerator): Required<Pick<Asked, 'negative'>> & Asked
-  /** The same request without what can be left out. */
-  readonly names: readonly ConditioningName[]
 }
 
 /** Opens the readers of a model's conditions; a LatentkitError says what is missing in what is stored. */
 export function openReaders(config: ConditioningConfig | undefined, stored: Stored): ConditionsReader {
-  const readers = present(config).map(({ name, conditioning, config }) => ({
-    name,
-    reader: conditioning.reader(config, stored) as Reader,
-  }))
+  const readers: readonly Reader[] = present(config).map(({ conditioning, config }) =>
+    conditioning.reader(config, stored),
+  )
   return {
-    names: readers.map(({ name }) => name),
-    guides: readers.some(({ reader }) => reader.none !== undefined),
+    guides: readers.some(reader => reader.none !== undefined),
     async ofRecord(record, place, dropped = false) {
       const parts: Numbers[] = []
-      for (const { reader } of readers)
+      for (const reader of readers)
         parts.push(dropped && reader.none ? reader.none(place) : await reader.ofRecord(record, place))
       return Object.assign({}, ...parts)
     },
     ofRequest(request, place, random) {
-      const asked = readers.map(({ reader }) => {
+      const asked = readers.map(reader => {
         const answer = reader.ofRequest(request, place, random)
         return { negative: reader.none?.(place) ?? answer.positive, ...answer }
       })
@@ -279,7 +276,7 @@ export function stack(specs: Specs, samples: readonly Numbers[]): HostTensors {
   )
 }
 
-/** Whether a model's checkpoint needs what only files can say, and throws FileError naming it where that is missing. */
+/** Opens the readers of a file's model; what is missing there becomes a FileError that names it. */
 export function readersOf(file: string, config: ConditioningConfig | undefined, stored: Stored): ConditionsReader {
   try {
     return openReaders(config, stored)

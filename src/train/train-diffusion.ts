@@ -1,11 +1,5 @@
 import { type FirstStageConfig, firstStageFactor } from '../autoencoder/config.js'
-import {
-  type ConditioningConfig,
-  type ConditionsReader,
-  learnConditions,
-  type Neighbours,
-  readersOf,
-} from '../conditioning/index.js'
+import { type ConditioningConfig, type ConditionsReader, learnConditions, readersOf } from '../conditioning/index.js'
 import {
   type Dataset,
   drawByShape,
@@ -16,13 +10,11 @@ import {
   splitDataset,
 } from '../data/index.js'
 import { factorOf, type ModelConfig, modelConfig } from '../pipelines/model-config.js'
-import { embedPictures, indexName, openEmbedder } from '../pipelines/retrieval.js'
 import { LatentkitError } from '../platform/errors.js'
 import { version } from '../platform/version.js'
-import type { Device, HostTensors, WeightSource } from '../runtime/index.js'
+import type { HostTensors, WeightSource } from '../runtime/index.js'
 import { validate } from '../schema/validate.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
-import { fromFloat32 } from '../weights/dtypes.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
 import { conditionBatches } from './condition-batches.js'
 import { damagedIn, drawingOf, openDataSource, shapesOf, withoutPlaces } from './data-settings.js'
@@ -36,6 +28,7 @@ import { openFrozenEmbedders } from './frozen-embedders.js'
 import { channelFactors, encodeSource, type Latents } from './latents.js'
 import { type Evaluation, openLearner } from './learner.js'
 import { prepareDevice } from './prepare-device.js'
+import { keptNeighbours, retrieved } from './retrieval.js'
 import { openPainter, type Painter, sampleGrid } from './sample-grid.js'
 import type { Place } from './share.js'
 import { streamOf } from './streams.js'
@@ -215,42 +208,6 @@ async function latentFactors(
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   const squares = factors.scale_factor.map((scale, c) => 1 / scale ** 2 + factors.shift_factor[c]! ** 2)
   return { scale_factor: 1 / Math.sqrt(mean(squares) - mean(factors.shift_factor) ** 2), shift_factor: 0 }
-}
-
-interface Looked {
-  readonly device: Device
-  readonly dataset: Dataset
-  readonly train: readonly number[]
-  readonly signal: AbortSignal | undefined
-}
-
-/** Embeddings of all pictures, where the model retrieves, and whose they are; those that are held out are not to be found. */
-async function* retrieved(
-  { conditioning: given }: DiffusionRecipe,
-  conditioning: ConditioningConfig,
-  { device, dataset, train, signal }: Looked,
-): AsyncGenerator<TrainEvent, { conditioning: ConditioningConfig; neighbours?: Neighbours }> {
-  if (conditioning.neighbours === undefined) return { conditioning }
-  await using embedder = await openEmbedder(device, conditioning.neighbours.width, given?.neighbours?.weights)
-  const total = dataset.pictures.length
-  yield { type: 'prepare', what: 'embedding pictures', step: 0, total }
-  const index = await embedPictures(embedder, dataset, signal)
-  yield { type: 'prepare', what: 'embedding pictures', step: total, total }
-  const neighbours = { ...conditioning.neighbours, network: embedder.network.label }
-  return { conditioning: { ...conditioning, neighbours }, neighbours: { ...index, rows: train } }
-}
-
-/** The embeddings that a checkpoint keeps, evenly chosen where there are too many. */
-function keptNeighbours({ neighbours }: ConditioningConfig, index: Neighbours | undefined): [string, TensorToWrite][] {
-  if (neighbours === undefined || index === undefined) return []
-  const { width, data, rows = [] } = index
-  const count = Math.min(neighbours.keep, rows.length)
-  const kept = new Float32Array(count * width)
-  for (let i = 0; i < count; i++) {
-    const row = rows[Math.floor((i * rows.length) / count)]!
-    kept.set(data.subarray(row * width, (row + 1) * width), i * width)
-  }
-  return [[indexName, fromFloat32(kept, [count, width])]]
 }
 
 /** What the task of training a diffusion model is made from. */
