@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { encodePng } from '../../image/index.js'
 import { load } from '../../pipelines/load.js'
 import { type Device, openDevice } from '../../runtime/index.js'
+import { parseConfig } from '../../schema/index.js'
 import { tinyCheckpoint } from '../../testing/tiny-model.js'
 import { openAdapter } from '../../weights/adapters/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
@@ -24,6 +25,7 @@ import {
   trainLora,
   trainTextualInversion,
 } from './index.js'
+import type { SharedRecipe } from './recipes.js'
 
 const emoji = fileURLToPath(new URL('../../../fixtures/data/emoji/images', import.meta.url))
 let pictures: string
@@ -214,4 +216,18 @@ test('a ControlNet starts as the model is, learns to follow hints, and several c
   assert.notEqual(third, losses(run)[2], 'after two steps hints are listened to')
   await rm(join(hints, '0.png'))
   await assert.rejects(() => dark(hints, 4), /has no hint for 0\.png/)
+})
+
+test('the tiny recipes of configs are such recipes', async () => {
+  const recipes = {
+    lora: loraRecipe,
+    'textual-inversion': textualInversionRecipe,
+    dreambooth: dreamboothRecipe,
+    controlnet: controlNetRecipe,
+  }
+  for (const [name, schema] of Object.entries(recipes)) {
+    const file = fileURLToPath(new URL(`../../../configs/tiny/${name}.yaml`, import.meta.url))
+    const { training } = parseConfig(await readFile(file, 'utf8'), schema, file) as SharedRecipe
+    assert.ok(training.steps * training.batch <= 16, name)
+  }
 })
