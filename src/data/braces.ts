@@ -1,10 +1,10 @@
-const mostNames = 1_000_000
+const mostNames = 100_000
 
 /**
  * The names that braces stand for, as a shell has them: `shard-{000..012}.tar` counts (with as many digits as are
  * written), `{train,test}.tar` lists; several braces and nested ones multiply.
  *
- * Throws RangeError for more than a million names.
+ * Throws RangeError for more than 100,000 names.
  *
  * @example expandBraces('shard-{08..10}.tar') // shard-08.tar, shard-09.tar, shard-10.tar
  */

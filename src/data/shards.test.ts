@@ -102,7 +102,7 @@ test('shards that tar wrote, plain and packed, with long names: pictures, captio
 test('a shard cut anywhere gives what is whole before the cut, packed or not, and says so', async () => {
   const whole = tarOf([...pair('a'), ...pair('b'), ...pair('c')])
   const ends = [1, 2, 3].map(samples => samples * 4 * 512)
-  const cuts = fc.integer({ min: 3 * 512, max: whole.length - 1025 })
+  const cuts = fc.integer({ min: 4 * 512, max: whole.length - 1025 })
   await fc.assert(
     fc.asyncProperty(cuts, fc.boolean(), async (cut, packed) => {
       const bytes = packed ? gzipSync(whole.subarray(0, cut)) : whole.subarray(0, cut)
@@ -232,6 +232,6 @@ test('braces are those of a shell', () => {
   assert.deepEqual(expandBraces('{x,y{1..2}}/{a,b}'), ['x/a', 'x/b', 'y1/a', 'y1/b', 'y2/a', 'y2/b'])
   assert.deepEqual(expandBraces('plain.tar'), ['plain.tar'])
   assert.deepEqual(expandBraces('{a}-{1..2}'), ['{a}-1', '{a}-2'])
-  assert.throws(() => expandBraces('{0..999999999}'), /more than 1000000 names/)
-  assert.throws(() => expandBraces('{0..9999}{0..9999}'), /more than 1000000 names/)
+  assert.throws(() => expandBraces('{0..999999999}'), /more than 100000 names/)
+  assert.throws(() => expandBraces('{0..9999}{0..9999}'), /more than 100000 names/)
 })
