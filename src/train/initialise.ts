@@ -10,7 +10,9 @@ export function initialise(parameters: readonly Parameter[], seed: number): Map<
 function draw(init: Parameter['init'], size: number, seed: number, index: number): Float32Array {
   if (init.kind === 'constant') return new Float32Array(size).fill(init.value)
   const stream = streamOf(seed, 'weights', index)
-  return init.kind === 'normal' ? stream.normal(init.mean ?? 0, init.std, size) : stream.uniform(-init.bound, init.bound, size)
+  return init.kind === 'normal'
+    ? stream.normal(init.mean ?? 0, init.std, size)
+    : stream.uniform(-init.bound, init.bound, size)
 }
 
 /** A number of 32 bits for a name: FNV-1a. */
