@@ -12,7 +12,10 @@ const { values, positionals } = parseArgs({ options, allowPositionals: true })
 const wanted = file => positionals.length === 0 || positionals.some(part => file.includes(part))
 // What was built from a source file that is gone now is not a test any more.
 const current = file => existsSync(file.replace(/^dist/, 'src').replace(/\.js$/, '.ts'))
-const files = [...filesUnder('dist', '.test.js').filter(current), ...filesUnder('tools', '.test.js')]
+const files = [
+  ...filesUnder('dist', '.test.js').filter(current),
+  ...['tools', 'bench'].flatMap(folder => filesUnder(folder, '.test.js')),
+]
   .filter(wanted)
   .map(file => resolve(file))
 
