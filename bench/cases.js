@@ -197,16 +197,22 @@ export const cases = [
     tokens: 77,
     steps: 5,
   },
-  {
-    name: 'SD 1.5 UNet (860M): one step, 64x64, batch 2',
+  // Weights at the points of Winograd's algorithm take memory: none, as by default, and 1 GiB.
+  ...[
+    ['plain', 0],
+    ['weights by default', undefined],
+    ['weights 1 GiB larger', 2 ** 30],
+  ].map(([how, weightGrowth]) => ({
+    name: `SD 1.5 UNet (860M): one step, 64x64, batch 2, ${how}`,
     kind: 'unet',
     config: sd15,
     batch: 2,
     size: 64,
     tokens: 77,
+    weightGrowth,
     memory: true,
     steps: 2,
-  },
+  })),
   {
     name: 'SD 1.5 decoder: 512x512',
     kind: 'decoder',

@@ -74,12 +74,12 @@ async function training(program, settings, frozen = new Map()) {
 }
 
 /** A call of a network, its weights in a file as a user has them. */
-async function inference(program) {
+async function inference(program, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'latentkit-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'weights.safetensors')
   await writeSafetensors(path, new Map(program.parameters.map(({ name, shape }) => [name, randomWeight(shape)])))
-  const device = await openDevice('cpu', { threads })
+  const device = await openDevice('cpu', { threads, ...options })
   const weights = await openSafetensors(await openSource(path))
   const run = await device.compile(program, { weights })
   await weights.close()
@@ -139,7 +139,7 @@ export const steps = {
     }
   },
 
-  unet: spec => inference(unetProgram(spec)),
+  unet: spec => inference(unetProgram(spec), { weightGrowth: spec.weightGrowth }),
 
   decoder: ({ config, batch, size }) =>
     inference(trace({ z: f32(batch, config.embed_dim, size, size) }, (at, { z }) => decode(at, config, z))),
