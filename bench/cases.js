@@ -1,13 +1,14 @@
 // What is measured: the same descriptions serve our side (ours.js) and the peer (peer/main.py), so that both build the
 // same networks from the same configurations, the bundled model's out of its own recipes.
+
 import { readFileSync } from 'node:fs'
 import { autoencoderConfig } from '../dist/autoencoder/config.js'
 import { assumedConditions } from '../dist/conditioning/index.js'
 import { parseConfig } from '../dist/schema/config.js'
+import { stableDiffusionUnet } from '../dist/testing/stable-diffusion.js'
 import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
 import { diffusionRecipe } from '../dist/train/diffusion-recipe.js'
 import { diffusionModel } from '../dist/train/train-diffusion.js'
-import { unetConfig } from '../dist/unet/config.js'
 
 const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)
@@ -56,21 +57,6 @@ const crossAttention = diffusionModel(
   autoencoder.first_stage_config,
   { text: { n_embed: 512, n_layer: 4, max_seq_len: 77, vocab_size: 4096, heads: 8, dim_head: 64 } },
 )
-
-/** Stable Diffusion 1.5. Source: CompVis/stable-diffusion, configs/stable-diffusion/v1-inference.yaml. */
-const sd15 = unetConfig.parse({
-  in_channels: 4,
-  out_channels: 4,
-  model_channels: 320,
-  attention_resolutions: [4, 2, 1],
-  num_res_blocks: 2,
-  channel_mult: [1, 2, 4, 4],
-  num_heads: 8,
-  use_spatial_transformer: true,
-  transformer_depth: 1,
-  context_dim: 768,
-  legacy: false,
-})
 
 /** Its first stage. Source: the same file. */
 const sdFirstStage = autoencoderConfig.parse({
@@ -191,7 +177,7 @@ export const cases = [
   {
     name: 'SD 1.5 UNet (860M): tracing and emission',
     kind: 'emission',
-    config: sd15,
+    config: stableDiffusionUnet,
     batch: 2,
     size: 64,
     tokens: 77,
@@ -205,7 +191,7 @@ export const cases = [
   ].map(([how, weightGrowth]) => ({
     name: `SD 1.5 UNet (860M): one step, 64x64, batch 2, ${how}`,
     kind: 'unet',
-    config: sd15,
+    config: stableDiffusionUnet,
     batch: 2,
     size: 64,
     tokens: 77,

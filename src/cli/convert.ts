@@ -6,7 +6,7 @@ import { bundledModel } from '../pipelines/load.js'
 import type { Command } from '../schema/index.js'
 import { checkpointAt } from '../train/learner.js'
 import type { Io } from './io.js'
-import { weighed } from './weighed.js'
+import { modelFlags, weighed } from './model-flags.js'
 
 export const convertCommand = {
   name: 'convert',
@@ -19,16 +19,7 @@ export const convertCommand = {
       .string()
       .meta({ positional: true })
       .describe('a .safetensors file for CompVis’ names, anything else is the folder of diffusers'),
-    model: z
-      .string()
-      .optional()
-      .meta({ short: 'm', placeholder: 'FILE' })
-      .describe('a checkpoint (default the bundled one)'),
-    lora: z
-      .array(z.string())
-      .default([])
-      .meta({ placeholder: 'FILE[:WEIGHT]' })
-      .describe('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1); repeat for more'),
+    ...modelFlags,
     json: z.boolean().default(false).describe('one JSON object'),
   }),
   examples: [

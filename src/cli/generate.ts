@@ -9,7 +9,7 @@ import { type GenerateSettings, generateSettings } from '../pipelines/settings.j
 import { FileError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
-import { weighed } from './weighed.js'
+import { modelFlags, weighed } from './model-flags.js'
 
 const { shape } = generateSettings
 /** A setting as a flag that may be left out, so that what a picture says can stand in for it. */
@@ -38,16 +38,7 @@ export const generateCommand = {
       .optional()
       .meta({ short: 'o', placeholder: 'FILE' })
       .describe('where to write (default PROMPT-SEED.png or CLASS-SEED.png); several pictures are numbered'),
-    model: z
-      .string()
-      .optional()
-      .meta({ short: 'm', placeholder: 'FILE' })
-      .describe('a checkpoint (default the bundled one)'),
-    lora: z
-      .array(z.string())
-      .default([])
-      .meta({ placeholder: 'FILE[:WEIGHT]' })
-      .describe('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1); repeat for more'),
+    ...modelFlags,
     embedding: z
       .array(z.string())
       .default([])

@@ -5,6 +5,7 @@ import { evaluate } from '../tensor/evaluate.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, i64, type Value } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
+import { stableDiffusionUnet } from '../testing/stable-diffusion.js'
 import { drawing } from '../testing/values.js'
 import { unetConfig } from './config.js'
 import { controlNet } from './control-net.js'
@@ -55,19 +56,10 @@ test('an untrained ControlNet leaves every number of the network as it is; its s
 })
 
 test('of Stable Diffusion 1.5 it has the names and shapes of the published checkpoints', () => {
-  const sd = unetConfig.parse({
-    in_channels: 4,
-    out_channels: 4,
-    model_channels: 320,
-    attention_resolutions: [4, 2, 1],
-    num_res_blocks: 2,
-    channel_mult: [1, 2, 4, 4],
-    num_heads: 8,
-    use_spatial_transformer: true,
-    context_dim: 768,
-  })
   const { parameters } = trace({ x: f32(1, 4, 8, 8), t: i64(1), c: f32(1, 4, 768), hint: f32(1, 3, 64, 64) }, (at, i) =>
-    Object.fromEntries(controlNet(at('control_model'), sd, { ...i, context: i.c }).map((h, n) => [`${n}`, h])),
+    Object.fromEntries(
+      controlNet(at('control_model'), stableDiffusionUnet, { ...i, context: i.c }).map((h, n) => [`${n}`, h]),
+    ),
   )
   const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
   // 340 tensors, 361,279,120 numbers: control_v11p_sd15_canny.pth.

@@ -4,9 +4,9 @@ import { before, test } from 'node:test'
 import { FileError } from '../../platform/errors.js'
 import { trace } from '../../tensor/program.js'
 import { f32, i64 } from '../../tensor/tensor.js'
+import { stableDiffusionUnet } from '../../testing/stable-diffusion.js'
 import { drawing } from '../../testing/values.js'
 import { clipText, clipTextConfig } from '../../text/encoder-clip.js'
-import { unetConfig } from '../../unet/config.js'
 import { unet } from '../../unet/unet.js'
 import { fromFloat32, type TensorData, toFloat32 } from '../dtypes.js'
 import { encodeSafetensors } from '../safetensors.js'
@@ -15,18 +15,6 @@ import { adaptedWeights } from './merge.js'
 import { type ModuleNames, moduleNames, weightsByName } from './names.js'
 import { adapterTensors } from './write.js'
 
-/** Stable Diffusion 1.5 in names and shapes. */
-const config = unetConfig.parse({
-  in_channels: 4,
-  out_channels: 4,
-  model_channels: 320,
-  attention_resolutions: [4, 2, 1],
-  num_res_blocks: 2,
-  channel_mult: [1, 2, 4, 4],
-  num_heads: 8,
-  use_spatial_transformer: true,
-  context_dim: 768,
-})
 let shapes: Map<string, readonly number[]>
 let modules: Map<string, ModuleNames>
 before(() => {
@@ -38,11 +26,11 @@ before(() => {
     num_attention_heads: 12,
   })
   const { parameters } = trace({ x: f32(1, 4, 8, 8), t: i64(1), c: f32(1, 4, 768), ids: i64(1, 8) }, (at, inputs) => ({
-    unet: unet(at('model.diffusion_model'), config, { x: inputs.x, t: inputs.t, context: inputs.c }),
+    unet: unet(at('model.diffusion_model'), stableDiffusionUnet, { x: inputs.x, t: inputs.t, context: inputs.c }),
     text: clipText(at('cond_stage_model.transformer'), text, inputs.ids).last,
   }))
   shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
-  modules = moduleNames(shapes.keys(), config)
+  modules = moduleNames(shapes.keys(), stableDiffusionUnet)
 })
 
 const open = (tensors: ReadonlyMap<string, TensorData>, metadata?: ReadonlyMap<string, string>) =>
@@ -124,7 +112,7 @@ const small = { name: 'model', tensors: weights, read: async (name: string) => w
 
 async function merged(parts: Record<string, TensorData>, name = query, weight = 1): Promise<number[]> {
   const adapter = await open(new Map(Object.entries(parts)))
-  const named = moduleNames(weights.keys(), config)
+  const named = moduleNames(weights.keys(), stableDiffusionUnet)
   return [...toFloat32(await adaptedWeights(small, named, [{ adapter, weight }]).read(name))]
 }
 const base = (name: string) => [...toFloat32(weights.get(name)!)]
@@ -226,7 +214,7 @@ test('adapters stack in their order, each by its weight', async () => {
       ]),
     )
   const [first, second] = [await one(3), await one(5)]
-  const named = moduleNames(weights.keys(), config)
+  const named = moduleNames(weights.keys(), stableDiffusionUnet)
   const stack = (...list: Parameters<typeof adaptedWeights>[2]) => adaptedWeights(small, named, list).read(query)
   const [both, a, b] = await Promise.all([
     stack({ adapter: first, weight: 0.5 }, { adapter: second, weight: 2 }),
@@ -243,7 +231,7 @@ test('what is written in each layout is read as the same change', async () => {
     const hosted = ({ data, shape }: typeof down) => ({ shape, data: Float32Array.from(data) })
     return new Map([[query, { down: hosted(down), up: hosted(up), alpha: 1, magnitude }]])
   }
-  const named = moduleNames(weights.keys(), config)
+  const named = moduleNames(weights.keys(), stableDiffusionUnet)
   for (const magnitude of [undefined, Float32Array.of(1, 2, 3, 4, 5, 6)]) {
     const [kohya, diffusers] = await Promise.all(
       (['kohya', 'diffusers'] as const).map(layout =>

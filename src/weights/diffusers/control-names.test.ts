@@ -2,26 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { trace } from '../../tensor/program.js'
 import { f32, i64 } from '../../tensor/tensor.js'
-import { unetConfig } from '../../unet/config.js'
+import { stableDiffusionUnet } from '../../testing/stable-diffusion.js'
 import { controlNet } from '../../unet/control-net.js'
 import { controlRenames } from './control-names.js'
 
 test('every tensor of a ControlNet has a name in diffusers and comes back', () => {
-  const config = unetConfig.parse({
-    in_channels: 4,
-    out_channels: 4,
-    model_channels: 320,
-    attention_resolutions: [4, 2, 1],
-    num_res_blocks: 2,
-    channel_mult: [1, 2, 4, 4],
-    num_heads: 8,
-    use_spatial_transformer: true,
-    context_dim: 768,
-  })
   const { parameters } = trace({ x: f32(1, 4, 8, 8), t: i64(1), c: f32(1, 4, 768), hint: f32(1, 3, 64, 64) }, (at, i) =>
-    Object.fromEntries(controlNet(at, config, { ...i, context: i.c }).map((h, n) => [`${n}`, h])),
+    Object.fromEntries(controlNet(at, stableDiffusionUnet, { ...i, context: i.c }).map((h, n) => [`${n}`, h])),
   )
-  const { toDiffusers, toCompvis } = controlRenames(config)
+  const { toDiffusers, toCompvis } = controlRenames(stableDiffusionUnet)
   const there = parameters.map(({ name, shape }) => toDiffusers(name, shape)!)
   assert.equal(new Set(there.map(({ name }) => name)).size, 340)
   assert.deepEqual(
