@@ -16,8 +16,9 @@ import {
 } from '../data/index.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { type Device, openDevice } from '../runtime/index.js'
+import { channelFactors } from './channel-factors.js'
 import type { TrainEvent } from './events.js'
-import { channelFactors, encodeSource, type LatentOptions, type Latents } from './latents.js'
+import { encodeSource, type LatentOptions, type Latents } from './latents.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${name}`, import.meta.url))
 // Pixels are their own latents: whatever is kept can be told from the pictures.

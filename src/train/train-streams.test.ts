@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Device, openDevice } from '../runtime/index.js'
+import { all, losses } from '../testing/train-events.js'
 import { autoencoderRecipe } from './autoencoder-recipe.js'
 import { dataSettings } from './data-settings.js'
 import { diffusionRecipe } from './diffusion-recipe.js'
@@ -34,13 +35,6 @@ after(async () => {
   await device.dispose()
   await rm(folder, { recursive: true })
 })
-
-async function all(run: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
-  const events: TrainEvent[] = []
-  for await (const event of run) events.push(event)
-  return events
-}
-const losses = (events: readonly TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event.loss] : []))
 
 async function untilStep(step: number, run: (signal: AbortSignal) => AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
   const abort = new AbortController()

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { channelValues, modelConfig } from '../pipelines/model-config.js'
 import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
+import { all, losses } from '../testing/train-events.js'
 import { autoencoderRecipe } from './autoencoder-recipe.js'
 import { diffusionRecipe } from './diffusion-recipe.js'
 import type { TrainEvent } from './events.js'
@@ -72,13 +73,6 @@ after(async () => {
   await device.dispose()
   await rm(folder, { recursive: true })
 })
-
-async function all(run: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
-  const events: TrainEvent[] = []
-  for await (const event of run) events.push(event)
-  return events
-}
-const losses = (events: readonly TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event.loss] : []))
 
 test('a first stage trains, tells how it is doing, and goes on exactly where it stopped', async () => {
   const path = join(folder, 'whole.safetensors')

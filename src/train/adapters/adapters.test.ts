@@ -9,6 +9,7 @@ import { load } from '../../pipelines/load.js'
 import { type Device, openDevice } from '../../runtime/index.js'
 import { parseConfig } from '../../schema/index.js'
 import { tinyCheckpoint } from '../../testing/tiny-model.js'
+import { all, losses } from '../../testing/train-events.js'
 import { openAdapter } from '../../weights/adapters/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import { toFloat32 } from '../../weights/dtypes.js'
@@ -67,12 +68,6 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function all(run: AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
-  const events: TrainEvent[] = []
-  for await (const event of run) events.push(event)
-  return events
-}
-const losses = (events: readonly TrainEvent[]) => events.flatMap(event => (event.type === 'step' ? [event.loss] : []))
 /** Mean over the held-out noise, the same before and after. */
 const evaluated = (events: readonly TrainEvent[]) =>
   events.flatMap(event => (event.type === 'evaluation' ? [event.metrics.loss!] : []))
