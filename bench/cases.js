@@ -6,9 +6,9 @@ import { autoencoderConfig } from '../dist/autoencoder/config.js'
 import { assumedConditions } from '../dist/conditioning/index.js'
 import { parseConfig } from '../dist/schema/config.js'
 import { stableDiffusionUnet } from '../dist/testing/stable-diffusion.js'
-import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
-import { diffusionRecipe } from '../dist/train/diffusion-recipe.js'
-import { diffusionModel } from '../dist/train/train-diffusion.js'
+import { diffusionRecipe } from '../dist/train/diffusion/recipe.js'
+import { diffusionModel } from '../dist/train/diffusion/train-diffusion.js'
+import { autoencoderRecipe } from '../dist/train/first-stage/recipe.js'
 
 const recipe = (file, schema) =>
   parseConfig(readFileSync(new URL(`../configs/${file}`, import.meta.url), 'utf8'), schema, file)

@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util'
 import { encodePng } from '../dist/image/index.js'
 import { torchGenerator } from '../dist/random/index.js'
 import { openDevice } from '../dist/runtime/index.js'
-import { autoencoderRecipe } from '../dist/train/autoencoder-recipe.js'
-import { trainAutoencoder } from '../dist/train/train-autoencoder.js'
+import { autoencoderRecipe } from '../dist/train/first-stage/recipe.js'
+import { trainAutoencoder } from '../dist/train/first-stage/train-autoencoder.js'
 
 const number = { type: 'string' }
 const options = { size: number, batch: number, steps: number, threads: number, pictures: number }

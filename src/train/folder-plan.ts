@@ -2,9 +2,9 @@ import { fileInfo, walkFiles } from '#platform'
 import { type FolderReport, inspectFolder, inspectSource } from '../data/index.js'
 import { imageExtensions } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
-import { type AutoencoderRecipe, autoencoderRecipe } from './autoencoder-recipe.js'
 import { type DataSettings, dataSettings, openDataSource } from './data-settings.js'
-import { type DiffusionRecipe, diffusionRecipe } from './diffusion-recipe.js'
+import { type DiffusionRecipe, diffusionRecipe } from './diffusion/recipe.js'
+import { type AutoencoderRecipe, autoencoderRecipe } from './first-stage/recipe.js'
 
 export interface PlanOptions {
   /** Side in pixels; the largest of 32, 64 and 128 that the pictures have, if not given. */

@@ -9,11 +9,11 @@ import { gradients } from '../autodiff/gradients.js'
 import { candidates, usesWithChoice } from '../compiler/tuning.js'
 import { openDevice, writeTuning } from '../runtime/index.js'
 import { topological } from '../tensor/walk.js'
-import { autoencoderProgram } from './autoencoder.js'
-import { autoencoderRecipe } from './autoencoder-recipe.js'
 import type { TrainEvent } from './events.js'
+import { autoencoderProgram } from './first-stage/programs.js'
+import { autoencoderRecipe } from './first-stage/recipe.js'
+import { trainAutoencoder } from './first-stage/train-autoencoder.js'
 import { checkpointAt } from './learner.js'
-import { trainAutoencoder } from './train-autoencoder.js'
 
 const pictures = fileURLToPath(new URL('../../fixtures/data/emoji', import.meta.url))
 const recipe = (steps: number) =>

@@ -8,12 +8,12 @@ import { channelValues, modelConfig } from '../pipelines/model-config.js'
 import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { all, losses } from '../testing/train-events.js'
-import { autoencoderRecipe } from './autoencoder-recipe.js'
-import { diffusionRecipe } from './diffusion-recipe.js'
+import { diffusionRecipe } from './diffusion/recipe.js'
+import { trainDiffusion } from './diffusion/train-diffusion.js'
 import type { TrainEvent } from './events.js'
+import { autoencoderRecipe } from './first-stage/recipe.js'
+import { trainAutoencoder } from './first-stage/train-autoencoder.js'
 import { checkpointAt } from './learner.js'
-import { trainAutoencoder } from './train-autoencoder.js'
-import { trainDiffusion } from './train-diffusion.js'
 
 const pictures = fileURLToPath(new URL('../../fixtures/data/emoji', import.meta.url))
 const training = { batch: 2, learning_rate: 1e-3, clip: 1, ema: { decay: 0.9 }, checkpoint_every: 2 }

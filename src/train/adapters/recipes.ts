@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { diffusionRecipe } from '../diffusion-recipe.js'
+import { diffusionRecipe } from '../diffusion/recipe.js'
 
 const count = z.int().positive()
 const { data, condition_dropout, samples, training } = diffusionRecipe.shape

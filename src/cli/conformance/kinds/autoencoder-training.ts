@@ -8,16 +8,16 @@ import { openDevice } from '../../../runtime/device.js'
 import { type HostTensor, hostTensor } from '../../../runtime/host-tensor.js'
 import type { TrainingState, TrainingStep } from '../../../runtime/training.js'
 import type { Program } from '../../../tensor/program.js'
-import { actNormStartProgram, discriminatorProgram } from '../../../train/adversary-programs.js'
-import { autoencoderProgram } from '../../../train/autoencoder.js'
-import { firstStageLoss } from '../../../train/first-stage-loss.js'
+import { actNormStartProgram, discriminatorProgram } from '../../../train/first-stage/adversary-programs.js'
+import { firstStageLoss } from '../../../train/first-stage/loss.js'
+import { autoencoderProgram } from '../../../train/first-stage/programs.js'
 import {
   afterName,
   discriminatorScope,
   type FirstStageTraining,
   stageScope,
   statisticsOf,
-} from '../../../train/first-stage-training.js'
+} from '../../../train/first-stage/training.js'
 import type { Value } from '../compare.js'
 import { type FileAnswer, type Kind, NotBuilt, vector } from '../kind.js'
 import { nearestGap } from './autoencoder.js'

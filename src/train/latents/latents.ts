@@ -1,0 +1,200 @@
+import { cacheFolder, fileInfo, joinPath, readText, sha256, writeFileAtomic } from '#platform'
+import {
+  type Address,
+  contentDigest,
+  type Dataset,
+  type Picture,
+  type Problem,
+  type Source,
+  type Transform,
+} from '../../data/index.js'
+import type { Size } from '../../image/index.js'
+import type { ModelConfig } from '../../pipelines/model-config.js'
+import { FileError } from '../../platform/errors.js'
+import type { Device } from '../../runtime/index.js'
+import { sizeOf } from '../../tensor/shape.js'
+import type { Checkpoint } from '../../weights/checkpoint.js'
+import type { TrainEvent } from '../events.js'
+import { encodeFile, lazyEncoder } from './encoding.js'
+import { describeLatents, type LatentArray, latentReader } from './files.js'
+
+/** A picture's posterior that is asked for. */
+export interface LatentDraw {
+  /** Position in the data set. */
+  readonly index: number
+  /** Mirrored if below 0.5, as pictures are. */
+  readonly flip: number
+}
+
+export type LatentShape = readonly [channels: number, height: number, width: number]
+
+/** Posteriors of all pictures of a data set under a first stage, in files that are read where they are wanted. */
+export interface Latents {
+  /** Of most pictures' latents, [channels, height, width]; of all unless they were sorted into buckets. */
+  readonly shape: LatentShape
+  shapeOf(index: number): LatentShape
+  /** The pictures that have latents, in the order of their positions. */
+  readonly dataset: Dataset
+  /** Posteriors of pictures of one shape, [draws, channels, height, width] each; `deviations` are roots of variances. */
+  read(draws: readonly LatentDraw[]): Promise<Posteriors>
+  close(): Promise<void>
+}
+
+export interface Posteriors {
+  readonly shape: LatentShape
+  readonly means: Float32Array
+  readonly deviations: Float32Array
+}
+
+export interface LatentOptions {
+  readonly device: Device
+  readonly source: Source
+  readonly checkpoint: Pick<Checkpoint, 'weights' | 'read'>
+  readonly config: ModelConfig
+  readonly size: number
+  readonly flip: boolean
+  /** Shapes that pictures are sorted into; the square of `size` by default. */
+  readonly shapes?: readonly Size[] | undefined
+  /** Whether damaged pictures end it; by default they are left out and counted. */
+  readonly damaged?: 'skip' | 'refuse'
+  /** Where latents are kept; latentkit's folder in the user's cache by default. */
+  readonly folder?: string
+  /** Bytes of latents in a file. */
+  readonly fileBytes?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Posteriors of all pictures, computed once and kept in files of bounded size, one of which is in memory at a time. Their
+ * folder's name is a digest of the first stage's weights, of the transform and of every byte of the source, so that
+ * latents that no longer fit are never found; what an interrupted run had finished is used by the next.
+ *
+ * Throws FileError where the disk is full (the finished files stay), and where a picture is damaged and that is refused.
+ */
+export async function* encodeSource(options: LatentOptions): AsyncGenerator<TrainEvent, Latents> {
+  const { source, size, flip, folder = joinPath(cacheFolder(), 'latents') } = options
+  const transform: Transform = { size, crop: 'centre', flip, filter: 'bicubic' }
+  const own = joinPath(folder, await digestOf(options, transform, folder))
+  const encoder = lazyEncoder(options)
+  const paths: string[] = []
+  const places: { readonly chunk: number; readonly begin: number; readonly shape: LatentShape }[] = []
+  const pictures: Picture[] = []
+  const skipped: Problem[] = []
+  try {
+    for (let next: Address | undefined = [0, 0]; next; ) {
+      const path = joinPath(own, `${String(paths.length).padStart(5, '0')}.safetensors`)
+      if ((await fileInfo(path)) === undefined) yield* encodeFile(path, next, { ...options, transform }, encoder)
+      const chunk = await describeLatents(path)
+      for (const { at, picture, shape, begin } of chunk.records) {
+        places.push({ chunk: paths.length, begin, shape })
+        // Captions of a folder may have changed since; they are no part of latents.
+        pictures.push(source.pictures?.[at[0]] ?? picture)
+      }
+      skipped.push(...chunk.skipped)
+      paths.push(path)
+      next = chunk.next
+    }
+  } finally {
+    await encoder.dispose()
+  }
+  for (const problem of skipped) source.skipped.add(problem)
+  if (pictures.length === 0) throw new FileError(source.name, `holds no picture to encode${reasons(skipped)}`)
+  const reader = latentReader()
+  const labels = source.labels.length > 0 ? source.labels : labelsOf(pictures)
+  return {
+    shape: commonest(places),
+    shapeOf: index => places[index]!.shape,
+    dataset: { folder: source.name, pictures, labels, brokenCaptions: [], skipped: source.skipped.examples },
+    close: reader.close,
+    async read(draws) {
+      const { shape } = places[draws[0]!.index]!
+      const length = sizeOf(shape)
+      const other = draws.find(({ index }) => String(places[index]!.shape) !== String(shape))
+      if (other) throw new RangeError(`Cannot read latents [${places[other.index]!.shape}] with others [${shape}]`)
+      const means = new Float32Array(draws.length * length)
+      const deviations = new Float32Array(draws.length * length)
+      const place = ({ index, flip: chance }: LatentDraw) => ({
+        ...places[index]!,
+        count: length,
+        mirrored: flip && chance < 0.5,
+      })
+      await Promise.all(
+        runs(draws.map(place)).map(async ({ first, begin, count, chunk, mirrored }) => {
+          const get = (array: 'mean' | 'logvar') =>
+            reader.numbers(paths[chunk]!, mirrored ? (`${array}_mirrored` satisfies LatentArray) : array, begin, count)
+          means.set(await get('mean'), first)
+          deviations.set(
+            (await get('logvar')).map(logvar => Math.exp(logvar / 2)),
+            first,
+          )
+        }),
+      )
+      return { means, deviations, shape }
+    },
+  }
+}
+
+interface Stretch {
+  readonly chunk: number
+  readonly begin: number
+  readonly count: number
+  readonly mirrored: boolean
+}
+
+/** Neighbours in one file are read at once; `first` is where they go. */
+function runs(places: readonly Stretch[]) {
+  const found: (Stretch & { first: number; count: number })[] = []
+  let first = 0
+  for (const place of places) {
+    const last = found.at(-1)
+    const follows =
+      last && last.chunk === place.chunk && last.mirrored === place.mirrored && last.begin + last.count === place.begin
+    if (follows) last.count += place.count
+    else found.push({ ...place, first })
+    first += place.count
+  }
+  return found
+}
+
+/** The shape that most have. */
+function commonest(places: readonly { readonly shape: LatentShape }[]): LatentShape {
+  const counts = new Map<string, { shape: LatentShape; count: number }>()
+  for (const { shape } of places) {
+    const known = counts.get(String(shape)) ?? { shape, count: 0 }
+    known.count++
+    counts.set(String(shape), known)
+  }
+  return [...counts.values()].reduce((best, one) => (one.count > best.count ? one : best)).shape
+}
+
+const reasons = (problems: readonly Problem[]) =>
+  problems.length === 0
+    ? ''
+    : `; ${problems.length} are damaged: ${problems
+        .slice(0, 5)
+        .map(({ place, reason }) => `${place} ${reason}`)
+        .join('; ')}`
+
+const labelsOf = (pictures: readonly Picture[]) => [...new Set(pictures.flatMap(({ label }) => label ?? []))].sort()
+
+async function digestOf(
+  { source, checkpoint, config, shapes, signal }: LatentOptions,
+  transform: Transform,
+  folder: string,
+): Promise<string> {
+  const memory = joinPath(folder, 'digests.json')
+  const before = await readText(memory)
+    .then(JSON.parse)
+    .catch(() => [])
+  const known = new Map<string, string>(Array.isArray(before) ? before : [])
+  const count = known.size
+  const parts = [
+    JSON.stringify([config.first_stage_config, transform, shapes]),
+    await contentDigest(source, known, signal),
+  ]
+  if (known.size > count) await writeFileAtomic(memory, JSON.stringify([...known]))
+  for (const name of [...checkpoint.weights.keys()].filter(name => name.startsWith('first_stage_model.')).sort()) {
+    parts.push(name, await sha256((await checkpoint.read(name)).bytes))
+  }
+  return sha256(parts.join('\n'))
+}
