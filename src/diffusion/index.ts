@@ -15,14 +15,26 @@ export { type CompvisStart, compvisStart, type DiffusersStart, diffusersStart } 
 export { sampleDeviation, scaleByStd } from './latent-scale.js'
 export { linspace } from './linspace.js'
 export { type ModelNoise, type ModelPrediction, type ModelSchedule, modelSchedule } from './model-schedule.js'
-export { addNoise, combine, type Level, target, toEpsilon, toV, toX0, vpLevel } from './parameterization.js'
-export { type SamplingPlanOptions, type SamplingSchedule, samplingPlan } from './sampling-plan.js'
+export {
+  addNoise,
+  combine,
+  type Level,
+  levelOfSigma,
+  target,
+  toEpsilon,
+  toV,
+  toX0,
+  vpLevel,
+} from './parameterization.js'
+export { lastSteps, type SamplingPlanOptions, samplingPlan, stepsBetween } from './sampling-plan.js'
+export { type Levels, type SamplingSchedule, type ScheduleOptions, schedules } from './sampling-schedules.js'
 export {
   type DiscreteSigmas,
   discreteSigmas,
   exponentialSigmas,
   karrasSigmas,
   polyexponentialSigmas,
+  sigmaOfNoSignal,
   timeUniformLevels,
   vpSigmas,
 } from './sigmas.js'

@@ -11,6 +11,12 @@ export function vpLevel(alphaCumprod: number): Level {
   return { alpha: Math.sqrt(alphaCumprod), sigma: Math.sqrt(1 - alphaCumprod) }
 }
 
+/** The variance-preserving level that x / sqrt(1 + sigma^2) has. */
+export function levelOfSigma(sigma: number): Level {
+  const alpha = 1 / Math.sqrt(sigma * sigma + 1)
+  return { alpha, sigma: sigma * alpha }
+}
+
 /** `a * x + b * y`, element by element in double precision. */
 export function combine(a: number, x: Float32Array, b: number, y: Float32Array): Float32Array {
   const out = new Float32Array(x.length)

@@ -33,6 +33,9 @@ function withZero(levels: Float64Array): Float32Array {
   return sigmas
 }
 
+/** The noise level that stands for a picture without any signal, as in diffusers (where its alpha is 2^-24). */
+export const sigmaOfNoSignal = 4096
+
 /** The noise levels of a model's own timesteps, and the ways between a level and a (fractional) timestep. */
 export interface DiscreteSigmas {
   /** Rising, one per timestep. */

@@ -1,6 +1,7 @@
 import {
   combine,
   diffusersSteps,
+  levelOfSigma,
   parameterizationOf,
   rungeKuttaSteps,
   type SchedulePlan,
@@ -24,7 +25,7 @@ import { heun } from './heun.js'
 import { lcm } from './lcm.js'
 import { clipTo, dynamicThreshold } from './limits.js'
 import { lms } from './lms.js'
-import { denoiser, levelOfSigma, type Network, predictor, scale } from './model.js'
+import { denoiser, type Network, predictor, scale } from './model.js'
 import type { MultistepOptions } from './multistep.js'
 import { plms } from './plms.js'
 import { edmDenoiser, flowPredictor } from './preconditioning.js'

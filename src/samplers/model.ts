@@ -1,4 +1,4 @@
-import { combine, type Level, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
+import { combine, levelOfSigma, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
 import type { Denoise, Predict } from './contract.js'
 
 /** A network with its guidance: the raw prediction, in the model's own parameterisation, for x at a timestep. */
@@ -17,12 +17,6 @@ export function predictor(network: Network, { parameterization, limit }: ModelOp
     const x0 = toX0(raw, x, level, parameterization)
     return { x0: limit ? limit(x0) : x0, epsilon: toEpsilon(raw, x, level, parameterization) }
   }
-}
-
-/** The variance-preserving level that x / sqrt(1 + sigma^2) has. */
-export function levelOfSigma(sigma: number): Level {
-  const alpha = 1 / Math.sqrt(sigma * sigma + 1)
-  return { alpha, sigma: sigma * alpha }
 }
 
 /** The same network as samplers over noise levels ask it; `timestepOf` tells the timestep of a level. */

@@ -1,4 +1,4 @@
-import { discreteSigmas, type Step } from '../diffusion/index.js'
+import { discreteSigmas, type Step, sigmaOfNoSignal } from '../diffusion/index.js'
 import type { Denoise, Noise, Predict, Sampling } from './contract.js'
 import { ddim } from './ddim.js'
 import { ddpm } from './ddpm.js'
@@ -143,9 +143,9 @@ export function sample(
   return sampler.overSigmas(denoise, start, [...levels, last.sigma / last.alpha], all)
 }
 
-/** sigma / alpha, where there is no signal the 4096 that diffusers takes for infinity. */
+/** sigma / alpha, finite where there is no signal too. */
 function finite(sigma: number, alpha: number): number {
-  return Math.min(sigma / alpha, 4096)
+  return Math.min(sigma / alpha, sigmaOfNoSignal)
 }
 
 /** The planned timestep of a planned level; between them, interpolated in log sigma. */
