@@ -16,7 +16,7 @@ import { f32, i64 } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { tinyCheckpoint, tinyConfig } from '../testing/tiny-model.js'
 import { uniforms } from '../testing/values.js'
-import { openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
+import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
 import { writeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { writeSafetensors } from '../weights/safetensors.js'
@@ -125,7 +125,7 @@ test('CLIP score: captions and pictures through both halves of a CLIP', async ()
   })
   const program = trace({ images: f32(1, 3, 8, 8), tokens: i64(1, 12) }, (at, { images, tokens }) => ({
     seen: clipVision(at, { ...vision, activation: 'gelu', names: 'openai' }, images),
-    told: openClipText(at, text, tokens).embedding,
+    told: openClipEmbedding(at, text, openClipText(at, text, tokens).last, tokens),
   }))
   const clip = join(folder, 'clip.safetensors')
   await writeSafetensors(clip, drawnWeights(program))

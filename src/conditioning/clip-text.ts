@@ -2,24 +2,44 @@ import { z } from 'zod'
 import { readBytes } from '#platform'
 import { LatentkitError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
-import { i64 } from '../tensor/tensor.js'
-import { clipText as clipEncoder, clipTextConfig, finalNorm } from '../text/encoder-clip.js'
+import { mul } from '../tensor/binary.js'
+import { unsqueeze } from '../tensor/reshape.js'
+import { concat } from '../tensor/slice.js'
+import { f32, i64, type Tensor } from '../tensor/tensor.js'
+import {
+  type ClipTower,
+  checkLayer,
+  clipTower,
+  clipTowerConfig,
+  huggingFaceTower,
+  openClipTower,
+  pooledWidth,
+  towerLength,
+  towerWidth,
+} from '../text/clip-tower.js'
 import { clipTokenizer, vocabularyText } from '../text/index.js'
-import type { Conditioning } from './contract.js'
+import type { Conditioning, Numbers, Stored, TrainingRecord } from './contract.js'
 import { sentenceReader, storedVocabulary } from './sentences.js'
 
-const config = z.strictObject({
-  ...clipTextConfig.shape,
-  layer: z
-    .enum(['last', 'penultimate'])
-    .default('last')
-    .describe('whose output the context is, normalised: Stable Diffusion 1 has the last, 2 the one before'),
-  padding: z
-    .enum(['end', 'zero'])
-    .default('end')
-    .describe('what fills up short texts: the end of text (Stable Diffusion 1) or 0 (2)'),
+const severalTowers = z.strictObject({
+  embedders: z
+    .array(clipTowerConfig)
+    .min(1)
+    .max(4)
+    .describe('text encoders whose tokens are joined along their width, as Stable Diffusion XL has them'),
+  zero_empty: z
+    .boolean()
+    .default(false)
+    .describe('what guidance leads away from is zeros where it is no text, not the empty text encoded'),
 })
-const recipe = config.extend({
+
+const either = <More extends z.core.$ZodLooseShape>(more: More) =>
+  z.union([huggingFaceTower.extend(more), openClipTower.extend(more), severalTowers.extend(more)])
+
+const config = either({}).superRefine((given, context) => {
+  if (!('embedders' in given)) checkLayer(given, context)
+})
+const recipe = either({
   merges: z
     .string()
     .min(1)
@@ -29,9 +49,18 @@ type Config = z.output<typeof config>
 
 const vocabularySchema = z.strictObject({ kind: z.literal('clip'), merges: z.string() })
 
+/** The text encoders of a configuration. */
+export const towersOf = (config: Config): readonly ClipTower[] => ('embedders' in config ? config.embedders : [config])
+
+/** The name of the input that holds a tower's tokens. */
+const tokensName = (i: number): string => (i === 0 ? 'tokens' : `tokens_${i + 1}`)
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+
 /**
- * Sentences by CLIP's text encoder, as context; it is meant to be frozen. Sources: stable-diffusion,
- * ldm/modules/encoders/modules.py, FrozenCLIPEmbedder; stablediffusion, FrozenOpenCLIPEmbedder.
+ * Sentences by CLIP's text encoders, as context and, pooled, as part of y; they are meant to be frozen. Sources:
+ * stable-diffusion and stablediffusion, ldm/modules/encoders/modules.py; generative-models, sgm/modules/encoders/modules.py,
+ * GeneralConditioner.
  */
 export const clipText = {
   what: 'a text',
@@ -39,12 +68,27 @@ export const clipText = {
   recipe,
   request: {},
   files: ({ merges, ...rest }, at) => ({ ...rest, merges: at(merges) }),
-  reach: ({ hidden_size }) => ({ context: hidden_size }),
-  inputs: ({ max_position_embeddings }) => ({ tokens: i64(max_position_embeddings) }),
-  embed(at, config, { tokens }) {
-    const root = at('transformer')
-    const encoded = clipEncoder(root, config, tokens!)
-    return { context: config.layer === 'last' ? encoded.last : finalNorm(root, config, encoded.hidden.at(-2)!) }
+  root: config => ('embedders' in config ? 'conditioner' : undefined),
+  reach(config) {
+    const towers = towersOf(config)
+    const vector = sum(towers.map(pooledWidth))
+    return { context: sum(towers.map(towerWidth)), ...(vector > 0 && { vector }) }
+  },
+  inputs(config) {
+    const tokens = towersOf(config).map((tower, i) => [tokensName(i), i64(towerLength(tower))] as const)
+    return { ...Object.fromEntries(tokens), ...(zeroesEmpty(config) && { told: f32() }) }
+  },
+  embed(at, config, inputs) {
+    const towers = towersOf(config)
+    const scope = (i: number) => ('embedders' in config ? at(`embedders.${i}`) : at)
+    const encoded = towers.map((tower, i) => clipTower(scope(i), tower, inputs[tokensName(i)]!))
+    const pooled = encoded.flatMap(({ pooled }) => pooled ?? [])
+    const context = joined(encoded.map(({ context }) => context))
+    const y = pooled.length > 0 ? joined(pooled) : undefined
+    const { told } = inputs
+    if (told === undefined) return { context, ...(y && { y }) }
+    const each = unsqueeze(told, 1)
+    return { context: mul(context, unsqueeze(each, 2)), ...(y && { y: mul(y, each) }) }
   },
   async learn({ merges, ...config }, { before }) {
     if (before?.stored.vocabulary !== undefined) return { config, vocabulary: before.stored.vocabulary }
@@ -52,11 +96,34 @@ export const clipText = {
     return { config, vocabulary: JSON.stringify({ kind: 'clip', merges: text }) }
   },
   assume: ({ merges: _, ...config }) => config,
-  reader({ vocab_size, max_position_embeddings, padding }, stored) {
-    const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
-    const tokenizer = clipTokenizer({ merges }, { padding })
-    if (tokenizer.size > vocab_size)
-      throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
-    return sentenceReader(tokenizer, max_position_embeddings, stored)
+  reader(config, stored) {
+    const readers = towersOf(config).map(tower => towerReader(tower, stored))
+    /** Every tower's tokens by the names of their inputs, and whether the text is told at all. */
+    const numbers = (of: (reader: ReturnType<typeof towerReader>) => Numbers, told = true): Numbers => ({
+      ...Object.fromEntries(readers.map((reader, i) => [tokensName(i), of(reader).tokens!])),
+      ...(zeroesEmpty(config) && { told: [told ? 1 : 0] }),
+    })
+    return {
+      ofRecord: (record: TrainingRecord) => numbers(reader => reader.ofRecord(record)),
+      ofRequest: request => ({
+        positive: numbers(reader => reader.ofRequest(request).positive),
+        negative: numbers(reader => reader.ofRequest(request).negative, request.negativePrompt !== ''),
+        leftOut: readers[0]!.ofRequest(request).leftOut,
+      }),
+      none: () => numbers(reader => reader.none(), false),
+    }
   },
 } satisfies Conditioning<Config, z.output<typeof recipe>>
+
+const zeroesEmpty = (config: Config): boolean => 'embedders' in config && config.zero_empty
+
+const joined = (parts: readonly Tensor[]): Tensor => (parts.length > 1 ? concat([...parts], { axis: -1 }) : parts[0]!)
+
+function towerReader(tower: ClipTower, stored: Stored) {
+  const { vocab_size, padding } = tower
+  const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
+  const tokenizer = clipTokenizer({ merges }, { padding })
+  if (tokenizer.size > vocab_size)
+    throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
+  return sentenceReader(tokenizer, towerLength(tower), stored)
+}

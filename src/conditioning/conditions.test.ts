@@ -35,7 +35,7 @@ const traced = (config: ConditioningConfig) => {
     Object.entries(inputsOf(config, place)).map(([name, { dtype, shape }]) => [name, { dtype, shape: [-1, ...shape] }]),
   )
   return trace(specs, (at, inputs) => ({
-    ...embedConditions(at('cond_stage_model'), config, inputs, {
+    ...embedConditions(at, config, inputs, {
       place,
       encode: images => trace({}, () => images).outputs.output!,
     }),

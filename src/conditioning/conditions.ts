@@ -82,6 +82,13 @@ const present = (config: ConditioningConfig | ConditioningRecipe | undefined): P
     config?.[name] === undefined ? [] : [{ name, conditioning, config: config[name] }],
   )
 
+/** Where a model's i-th conditioning has its parameters: the first where the originals have their only one, others below. */
+function parameterPath(all: readonly Present[], i: number): string {
+  const first = all[0]!
+  const root = first.conditioning.root?.(first.config) ?? 'cond_stage_model'
+  return i === 0 ? root : `${root}.${all[i]!.name}`
+}
+
 /** What the UNet of a model must be made for, and why it cannot be where that is so. */
 export function reachOf(
   config: ConditioningConfig | undefined,
@@ -94,13 +101,20 @@ export function reachOf(
   const contexts = all.filter(({ context }) => context !== undefined)
   const widths = new Set(contexts.map(({ context }) => context))
   const ys = all.filter(({ y }) => y !== undefined)
-  const told = (key: 'context' | 'y', given: typeof all) => given.map(each => `${each.name} ${each[key]}`).join(', ')
+  const vectors = all.filter(({ vector }) => vector !== undefined)
+  const told = (key: 'context' | 'y' | 'vector', given: typeof all) =>
+    given.map(each => `${each.name} ${each[key]}`).join(', ')
   return {
     concat: all.reduce((sum, { concat = 0 }) => sum + concat, 0),
     ...(contexts[0] && { context: contexts[0].context! }),
     ...(ys[0] && { y: ys[0].y! }),
+    ...(vectors.length > 0 && { vector: vectors.reduce((sum, { vector }) => sum + vector!, 0) }),
     ...(widths.size > 1 && { conflict: `tokens are of several widths: ${told('context', contexts)}` }),
     ...(ys.length > 1 && { conflict: `only one condition can be told with the time: found ${told('y', ys)}` }),
+    ...(ys.length > 0 &&
+      vectors.length > 0 && {
+        conflict: `y is either a label or a vector: found ${told('y', ys)} and ${told('vector', vectors)}`,
+      }),
   }
 }
 
@@ -108,40 +122,37 @@ export function reachOf(
 export const inputsOf = (config: ConditioningConfig | undefined, place: Place): Specs =>
   Object.assign({}, ...present(config).map(({ conditioning, config }) => conditioning.inputs(config, place)))
 
-/**
- * Everything that conditions a network, from the inputs of `inputsOf` with an axis for the batch. The first conditioning
- * has its parameters at `at`, where the originals have their only one, others below by their names.
- */
+/** Everything that conditions a network, from the inputs of `inputsOf` with an axis for the batch; `root` is the model's. */
 export function embedConditions(
-  at: Scope,
+  root: Scope,
   config: ConditioningConfig | undefined,
   inputs: Readonly<Record<string, Tensor>>,
   tools: Tools,
 ): Conditioned {
-  const all = present(config).map(({ name, conditioning, config }, i) =>
-    conditioning.embed(i === 0 ? at : at(name), config, inputs, tools),
+  const parts = present(config)
+  const all = parts.map(({ conditioning, config }, i) =>
+    conditioning.embed(root(parameterPath(parts, i)), config, inputs, tools),
   )
   const contexts = all.flatMap(({ context }) => context ?? [])
   const planes = all.flatMap(({ concat }) => concat ?? [])
-  const [y] = all.flatMap(({ y }) => y ?? [])
+  const ys = all.flatMap(({ y }) => y ?? [])
   const [control] = all.filter(({ hint }) => hint !== undefined)
   const joined = (parts: Tensor[]) => (parts.length > 1 ? concat(parts, { axis: 1 }) : parts[0]!)
   return {
     ...(contexts.length > 0 && { context: joined(contexts) }),
     ...(planes.length > 0 && { concat: joined(planes) }),
-    ...(y && { y }),
+    ...(ys.length > 0 && { y: joined(ys) }),
     ...(control && { hint: control.hint!, strength: control.strength! }),
   }
 }
 
 /** Where the parameters of a conditioning's embedder are, as `embedConditions` puts them; undefined for one that is not there. */
 export function embedderScope(config: ConditioningConfig | undefined, name: ConditioningName) {
-  const root = 'cond_stage_model'
-  const names = present(config).map(({ name }) => name)
-  const index = names.indexOf(name)
+  const parts = present(config)
+  const index = parts.findIndex(part => part.name === name)
   if (index < 0) return undefined
-  const others = names.slice(1).map(other => `${root}.${other}.`)
-  const path = index === 0 ? root : `${root}.${name}`
+  const path = parameterPath(parts, index)
+  const others = parts.slice(1).map((_, i) => `${parameterPath(parts, i + 1)}.`)
   const holds = (parameter: string) =>
     parameter.startsWith(`${path}.`) && (index > 0 || !others.some(other => parameter.startsWith(other)))
   return { path, holds }

@@ -17,7 +17,7 @@ export interface Conditioned {
   readonly context?: Tensor
   /** Channels beside the noisy latents, [batch, channels, height, width]. */
   readonly concat?: Tensor
-  /** What `num_classes` of the UNet says. */
+  /** What `num_classes` of the UNet says; of several vectors they are joined. */
   readonly y?: Tensor
   /** Hints for ControlNets one after the other, [batch, 3 each, height, width] in pixels, and how much each counts, [batch, each]. */
   readonly hint?: Tensor
@@ -32,6 +32,8 @@ export interface Reach {
   readonly concat?: number
   /** Rows of the table that y is looked up in. */
   readonly y?: number
+  /** Numbers of y where it is a vector: of adm_in_channels. */
+  readonly vector?: number
 }
 
 /** Pixels of a picture, and [channels, height, width] of its latents. */
@@ -153,6 +155,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   files?(recipe: Recipe, at: (path: string) => string): Recipe
   /** The size of the picture that a request means, where it means one. */
   size?(config: Config, request: Request): { readonly width: number; readonly height: number } | undefined
+  /** Where the originals keep its parameters when it is a model's first, if not at `cond_stage_model`. */
+  root?(config: Config): string | undefined
   reach(config: Config, latentChannels: number): Reach
   /** Inputs of a sample, without the axis of the batch. */
   inputs(config: Config, place: Place): Specs

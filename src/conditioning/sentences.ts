@@ -7,7 +7,7 @@ import type { Reader, Stored } from './contract.js'
  * Reads captions and prompts as `tokens` of one length; no condition is the empty sentence. Words that are stored beside
  * the vocabulary have the ids after its own.
  */
-export function sentenceReader(vocabulary: Tokenizer, length: number, { words }: Pick<Stored, 'words'>): Reader {
+export function sentenceReader(vocabulary: Tokenizer, length: number, { words }: Pick<Stored, 'words'>) {
   const tokenizer = words ? withWords(vocabulary, words) : vocabulary
   const numbers = (sentence: string) => ({ tokens: tokenizer.encode(sentence, length).ids })
   return {
@@ -18,7 +18,7 @@ export function sentenceReader(vocabulary: Tokenizer, length: number, { words }:
       leftOut: tokenizer.encode(prompt, length).truncated,
     }),
     none: () => numbers(''),
-  }
+  } satisfies Reader
 }
 
 /** The vocabulary that a checkpoint stores, as plain data. */

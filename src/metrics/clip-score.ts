@@ -8,7 +8,7 @@ import { type Device, hostIntegers, hostTensor } from '../runtime/index.js'
 import { type Scope, trace } from '../tensor/program.js'
 import { f32, i64, type Tensor } from '../tensor/tensor.js'
 import { clipText, clipTextConfig, clipTextProjection } from '../text/encoder-clip.js'
-import { openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
+import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
 import { clipTokenizer, vocabularyText } from '../text/index.js'
 import { openWeights } from '../weights/open-weights.js'
 import { closingOnError, type TensorFile } from '../weights/tensor-file.js'
@@ -114,7 +114,9 @@ function textHalf({ tensors }: TensorFile, { names, activation, embed_dim }: Cli
       layers,
       activation,
     })
-    return { length, build: (at, tokens) => openClipText(at, config, tokens).embedding }
+    const build = (at: Scope, tokens: Tensor) =>
+      openClipEmbedding(at, config, openClipText(at, config, tokens).last, tokens)
+    return { length, build }
   }
   const config = clipTextConfig.parse({
     vocab_size,

@@ -80,7 +80,7 @@ export function checkReach(
   channels: number,
   problem: (path: string[], message: string) => void,
 ): void {
-  const { concat, context, y, conflict } = reachOf(conditioning, channels)
+  const { concat, context, y, vector, conflict } = reachOf(conditioning, channels)
   if (conflict !== undefined) problem(['conditioning'], conflict)
   const beside = concat > 0 ? ` and the conditions ${concat}: wanted ${channels + concat}` : ''
   if (unet.in_channels !== channels + concat)
@@ -89,15 +89,19 @@ export function checkReach(
     problem(['unet_config', 'out_channels'], `the latents have ${channels} channels (embed_dim)`)
   if (contextWidth(unet) !== context)
     problem(['unet_config', 'context_dim'], `the conditions give tokens ${context ?? 'of no'} wide`)
-  if ((unet.num_classes ?? undefined) !== y)
-    problem(
-      ['unet_config', 'num_classes'],
-      `the conditions give ${y === undefined ? 'no label' : `labels of ${y} classes`}`,
-    )
+  const told = vector === undefined ? y : 'sequential'
+  const wanted = y === undefined ? 'no label' : `labels of ${y} classes`
+  if ((unet.num_classes ?? undefined) !== told)
+    problem(['unet_config', 'num_classes'], `the conditions give ${vector ? 'a vector: sequential' : wanted}`)
+  else if (vector !== undefined && unet.adm_in_channels !== vector)
+    problem(['unet_config', 'adm_in_channels'], `the conditions give a vector of ${vector}`)
 }
 
 /** Pixels along each side for which a latent stands. */
 export const factorOf = ({ first_stage_config }: ModelConfig): number => firstStageFactor(first_stage_config)
+
+/** Side in pixels of the pictures that a model was trained on. */
+export const trainedSize = (config: ModelConfig): number => Number(config.unet_config!.image_size) * factorOf(config)
 
 /** One number a channel, whichever way the config gives them. */
 export const channelValues = (value: number | readonly number[], channels: number): Float32Array =>

@@ -39,7 +39,7 @@ const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Ten
 
 /** What the conditions of a model become in its network, from their inputs. */
 export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Tensor>, place: Place): Conditioned =>
-  embedConditions(at('cond_stage_model'), config.conditioning, inputs, {
+  embedConditions(at, config.conditioning, inputs, {
     place,
     encode: images => toModelScale(config, encodeImages(at, config, images).mean),
   })

@@ -28,11 +28,8 @@ export type OpenClipTextConfig = z.infer<typeof openClipTextConfig>
 export interface OpenClipText {
   /** After the last layer and the final normalisation, [batch, length, width]. */
   last: Tensor
-  /** After the layer before it, as SDXL takes it; `normalized` is Stable Diffusion 2's context. */
-  penultimate: Tensor
-  normalized: Tensor
-  /** `last` at the largest token, in the space shared with images, [batch, embed_dim]. */
-  embedding: Tensor
+  /** Hidden states before the first layer and after each, without the final normalisation. */
+  hidden: readonly Tensor[]
 }
 
 /**
@@ -40,7 +37,7 @@ export interface OpenClipText {
  * Source: openai/CLIP, clip/model.py, encode_text; stablediffusion, encoders/modules.py, FrozenOpenCLIPEmbedder.
  */
 export function openClipText(at: Scope, config: OpenClipTextConfig, tokens: Tensor): OpenClipText {
-  const { width, heads, layers, activation, context_length, vocab_size, embed_dim } = config
+  const { width, heads, layers, activation, context_length, vocab_size } = config
   const length = tokens.shape[1]!
   if (tokens.shape.length !== 2 || length > context_length) {
     throw new RangeError(
@@ -52,14 +49,17 @@ export function openClipText(at: Scope, config: OpenClipTextConfig, tokens: Tens
   const x = add(words, slice(positions, { axis: 0, start: 0, end: length }))
   const options = { layers, heads, inner: 4 * width, activation, causal: true, names: 'openai' } as const
   const hidden = clipLayers(at('transformer'), x, options)
-  const normalize = (h: Tensor) => layerNorm(at('ln_final'), h)
-  const last = normalize(hidden.at(-1)!)
-  const penultimate = hidden.at(-2)!
-  const projection = at.parameter('text_projection', [width, embed_dim], normal(width ** -0.5))
-  return {
-    last,
-    penultimate,
-    normalized: normalize(penultimate),
-    embedding: matmul(atEndOfText(last, tokens, 2), projection),
-  }
+  return { last: openClipNorm(at, hidden.at(-1)!), hidden }
 }
+
+/** The final normalisation, for a hidden state other than the last: the one before it is Stable Diffusion 2's context. */
+export const openClipNorm = (at: Scope, hidden: Tensor): Tensor => layerNorm(at('ln_final'), hidden)
+
+/** `last` at the largest token, in the space shared with images: [batch, embed_dim]. Source: clip/model.py, encode_text. */
+export const openClipEmbedding = (
+  at: Scope,
+  { width, embed_dim }: Pick<OpenClipTextConfig, 'width' | 'embed_dim'>,
+  last: Tensor,
+  tokens: Tensor,
+): Tensor =>
+  matmul(atEndOfText(last, tokens, 2), at.parameter('text_projection', [width, embed_dim], normal(width ** -0.5)))

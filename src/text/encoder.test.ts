@@ -7,7 +7,7 @@ import { i64, type Value } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { textEncoder, textEncoderConfig } from './encoder.js'
 import { clipText, clipTextConfig, clipTextProjection, finalNorm } from './encoder-clip.js'
-import { openClipText, openClipTextConfig } from './encoder-openclip.js'
+import { openClipEmbedding, openClipNorm, openClipText, openClipTextConfig } from './encoder-openclip.js'
 
 const changed = (ids: number[], at: number) => ids.map((id, i) => (i === at ? id + 1 : id))
 const batch = (ids: number[]): Value => ({ shape: [1, ids.length], data: Float64Array.from(ids) })
@@ -56,7 +56,12 @@ test('CLIP: a token sees those before it, and the text is that of its first end 
 test("OpenCLIP's names and Hugging Face's are the same network", () => {
   const [width, layers, embed_dim] = [8, 2, 3]
   const arch = openClipTextConfig.parse({ embed_dim, context_length: 5, vocab_size: 20, width, heads: 2, layers })
-  const own = trace({ tokens: i64(1, 5) }, (at, { tokens }) => ({ ...openClipText(at, arch, tokens) }))
+  const own = trace({ tokens: i64(1, 5) }, (at, { tokens }) => {
+    const { last, hidden } = openClipText(at, arch, tokens)
+    const penultimate = hidden.at(-2)!
+    const embedding = openClipEmbedding(at, arch, last, tokens)
+    return { last, penultimate, normalized: openClipNorm(at, penultimate), embedding }
+  })
   const config = clipTextConfig.parse({
     vocab_size: 20,
     hidden_size: width,

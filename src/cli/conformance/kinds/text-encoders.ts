@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Tensor } from '../../../tensor/tensor.js'
 import { textEncoder, textEncoderConfig } from '../../../text/encoder.js'
 import { clipText, clipTextConfig, clipTextProjection, finalNorm } from '../../../text/encoder-clip.js'
-import { type OpenClipText, openClipText, openClipTextConfig } from '../../../text/encoder-openclip.js'
+import { openClipEmbedding, openClipNorm, openClipText, openClipTextConfig } from '../../../text/encoder-openclip.js'
 import type { Kind } from '../kind.js'
 import { configured, diffusersLayout, fill, inputsOf, runOnce, traced, weightsOf } from './programs.js'
 
@@ -59,14 +59,18 @@ const openClip: Kind = {
   async run(testCase, context) {
     const { arch, activation } = openClipCase.parse(testCase.config)
     const inputs = await inputsOf(testCase)
-    const named = ({ last, penultimate, normalized, embedding }: OpenClipText) => ({
+    const named = ([last, penultimate, normalized, embedding]: readonly [Tensor, Tensor, Tensor, Tensor]) => ({
       last,
       penultimate,
       penultimate_with_ln_final: normalized,
       pooled_projected: embedding,
       encode_text: embedding,
     })
-    const program = traced(inputs, (at, { input_ids }) => named(openClipText(at, { ...arch, activation }, input_ids!)))
+    const program = traced(inputs, (at, { input_ids }) => {
+      const { last, hidden } = openClipText(at, { ...arch, activation }, input_ids!)
+      const penultimate = hidden.at(-2)!
+      return named([last, penultimate, openClipNorm(at, penultimate), openClipEmbedding(at, arch, last, input_ids!)])
+    })
     const files = await fill(testCase, await runOnce(context, program, await weightsOf(testCase), inputs))
     const layout = await diffusersLayout(testCase)
     if (layout === undefined) return { files }
@@ -74,8 +78,8 @@ const openClip: Kind = {
     const again = traced(inputs, (at, { input_ids }) => {
       const { last, hidden, pooled } = clipText(at, config, input_ids!)
       const penultimate = hidden.at(-2)!
-      const normalized = finalNorm(at, config, penultimate)
-      return named({ last, penultimate, normalized, embedding: clipTextProjection(at, pooled, arch.embed_dim) })
+      const projected = clipTextProjection(at, pooled, arch.embed_dim)
+      return named([last, penultimate, finalNorm(at, config, penultimate), projected])
     })
     const weights = await layout.weights!((name, shape) => ({ name, shape }))
     return { files, layouts: [await fill(testCase, await runOnce(context, again, weights, inputs))] }
