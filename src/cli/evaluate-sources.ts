@@ -10,8 +10,9 @@ import {
   type Transform,
 } from '../data/index.js'
 import { type Image, resizeImage } from '../image/index.js'
+import type { GenerateOptions } from '../pipelines/generation/events.js'
 import { type LoadOptions, load } from '../pipelines/load.js'
-import type { GenerateOptions, Model } from '../pipelines/model.js'
+import type { Model } from '../pipelines/model.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Device, Executable } from '../runtime/index.js'

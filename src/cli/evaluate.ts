@@ -19,7 +19,7 @@ import {
   readStatistics,
   writeStatistics,
 } from '../metrics/index.js'
-import { generateSettings } from '../pipelines/settings.js'
+import { generateSettings } from '../pipelines/settings/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { openDevice } from '../runtime/index.js'
 import { type Command, UsageError } from '../schema/index.js'

@@ -10,11 +10,10 @@ import { renamedFile, underPrefix } from '../weights/rename.js'
 import { closingOnError, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
 import { type LearnedWord, readWords } from '../weights/word-file.js'
 import type { CheckpointModel, ReadableWeights } from './checkpoint-model.js'
-import { factorOf, type ModelConfig } from './model-config.js'
+import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
 import { controlScope } from './networks.js'
 import { tokenTable, withVectors } from './new-words.js'
 import { denoisingProgram } from './programs.js'
-import { trainedSize } from './settings.js'
 
 /** A file that changes a model, and how much; 1 if not given. */
 export interface Weighed {

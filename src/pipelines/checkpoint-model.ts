@@ -6,9 +6,8 @@ import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { expectTensors } from '../weights/expect-tensors.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
-import { type ModelConfig, modelConfig } from './model-config.js'
+import { type ModelConfig, modelConfig, trainedSize } from './model-config.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from './programs.js'
-import { trainedSize } from './settings.js'
 
 /** Tensors that can be read one by one. */
 export type ReadableWeights = Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>

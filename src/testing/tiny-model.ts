@@ -1,7 +1,6 @@
-import { type ModelConfig, modelConfig } from '../pipelines/model-config.js'
+import { type ModelConfig, modelConfig, trainedSize } from '../pipelines/model-config.js'
 import { encodeImages } from '../pipelines/networks.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from '../pipelines/programs.js'
-import { trainedSize } from '../pipelines/settings.js'
 import { version } from '../platform/version.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'

@@ -1,5 +1,5 @@
 import { writeFileAtomic } from '#platform'
-import { encodePng, formatParameters, type Image, type Parameters } from '../image/index.js'
+import { encodePng, formatParameters, type Image, type Parameters } from '../../image/index.js'
 
 /** A picture that a model made: RGB bytes, row by row from the top left, and what made it. */
 export interface GeneratedImage extends Image {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { formatParameters, parseParameters } from '../image/index.js'
-import { type SamplerName, samplers } from '../samplers/index.js'
-import { tinyConfig } from '../testing/tiny-model.js'
+import { formatParameters, parseParameters } from '../../image/index.js'
+import { type SamplerName, samplers } from '../../samplers/index.js'
+import { tinyConfig } from '../../testing/tiny-model.js'
 import { parametersOf, settingsOf } from './parameters.js'
-import { planGeneration } from './settings.js'
+import { planGeneration } from './plan.js'
 
 test('settings survive the way into a picture and back', () => {
   const settings = fc.record({

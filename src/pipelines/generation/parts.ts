@@ -1,0 +1,58 @@
+import type { Executable } from '../../runtime/index.js'
+import type { Program } from '../../tensor/program.js'
+import type { ModelConfig } from '../model-config.js'
+import { conditionProgram, decodingProgram, denoisingProgram, type Size } from '../programs.js'
+import type { Plan } from '../settings/plan.js'
+
+/** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */
+export type Variant = Size
+
+/** The variant that a plan asks for. */
+export const variantOf = ({ width, height }: Plan): Variant => ({ width, height })
+
+/** The networks of a model, by what they do. */
+const programs = {
+  conditions: conditionProgram,
+  denoiser: denoisingProgram,
+  decoder: decodingProgram,
+} satisfies Record<string, (config: ModelConfig, variant: Variant) => Program | undefined>
+
+type Programs = typeof programs
+/** Name of a network. */
+export type Part = keyof Programs
+
+type Compiled<P extends Part> = Executable | Extract<ReturnType<Programs[P]>, undefined>
+
+/** A model's networks in one variant, each of them compiled when it is first asked for. */
+export interface Parts {
+  /** The network; undefined where the model has none of the kind. */
+  get<P extends Part>(part: P): Promise<Compiled<P>>
+  dispose(): Promise<void>
+}
+
+/** The parts of a model; nothing is compiled yet. */
+export function partsOf(
+  config: ModelConfig,
+  variant: Variant,
+  compile: (program: Program) => Promise<Executable>,
+): Parts {
+  const made = new Map<Part, Promise<Executable | undefined>>()
+  const make = async (part: Part) => {
+    const program = programs[part](config, variant)
+    return program && compile(program)
+  }
+  return {
+    get<P extends Part>(part: P) {
+      const known = made.get(part) ?? make(part)
+      made.set(part, known)
+      return known as Promise<Compiled<P>>
+    },
+    async dispose() {
+      for (const part of made.values())
+        await part.then(
+          executable => executable?.dispose(),
+          () => {},
+        )
+    },
+  }
+}

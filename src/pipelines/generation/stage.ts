@@ -1,0 +1,37 @@
+import type { Device } from '../../runtime/index.js'
+import type { CheckpointModel } from '../checkpoint-model.js'
+import type { Plan } from '../settings/plan.js'
+import type { Parts } from './parts.js'
+
+/*
+ * A generation is stages, one file each, that know of one another only what these types say:
+ *
+ *   plan (settings/)   what is to be done
+ *   way.ts             the levels of noise, and the sampler that goes down them
+ *   conditions.ts      what the network is told, at each step
+ *   start.ts           the latents to start from
+ *   network.ts         the network in one batch with and without conditions; guidance/ combines and leads its answers
+ *   decode.ts          pictures of latents
+ */
+
+/** What a generation works with. */
+export interface Work {
+  readonly model: CheckpointModel
+  readonly plan: Plan
+  readonly device: Device
+  readonly signal: AbortSignal | undefined
+}
+
+/** The same with the networks at hand. */
+export interface Stage extends Work {
+  readonly parts: Parts
+  /** [channels, height, width] of the latents. */
+  readonly latents: readonly [number, number, number]
+}
+
+/** Pictures that are made together. */
+export interface Batch {
+  readonly seeds: readonly number[]
+  /** [batch, channels, height, width]. */
+  readonly shape: readonly [number, number, number, number]
+}

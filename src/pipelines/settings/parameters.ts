@@ -1,0 +1,57 @@
+import type { Parameters } from '../../image/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { version } from '../../platform/version.js'
+import { type SamplerName, samplers } from '../../samplers/index.js'
+import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
+import type { Plan } from './plan.js'
+
+/** A plan's settings for one of its pictures, in A1111's words. */
+export function parametersOf(plan: Plan, seed: number, model: string): Parameters {
+  const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, request } = plan
+  const all = { ...request, ...plan } as never
+  const lines = settingsGroups.flatMap(group => Object.entries(group.show?.(all) ?? {}))
+  const extra = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
+  return {
+    prompt,
+    negativePrompt,
+    steps,
+    sampler: samplers[sampler].label,
+    scheduleType: schedule,
+    cfgScale: guidance,
+    seed,
+    width,
+    height,
+    model,
+    ...(extra.length > 0 && { extra: Object.fromEntries(extra) }),
+    version: `latentkit ${version}`,
+  }
+}
+
+/**
+ * The settings with which a picture is made again; what its parameters do not say is left out.
+ *
+ * @throws LatentkitError for a sampler that is not known here.
+ */
+export function settingsOf(parameters: Parameters): GenerateSettings {
+  const { negativePrompt, steps, seed, width, height, extra = {} } = parameters
+  const schedule = generateSettings.shape.schedule.safeParse(parameters.scheduleType?.toLowerCase()).data
+  const settings = {
+    negativePrompt,
+    steps,
+    seed,
+    width,
+    height,
+    guidance: parameters.cfgScale,
+    sampler: parameters.sampler === undefined ? undefined : samplerOf(parameters.sampler),
+    schedule: parameters.scheduleType === undefined ? undefined : schedule,
+    ...Object.assign({}, ...settingsGroups.map(group => group.read?.(extra))),
+  }
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+}
+
+function samplerOf(label: string): SamplerName {
+  const found = Object.entries(samplers).find(([name, sampler]) => [name, sampler.label].includes(label))
+  if (found) return found[0] as SamplerName
+  const known = Object.values(samplers).map(sampler => sampler.label)
+  throw new LatentkitError(`The picture was made with the sampler "${label}"; known are ${known.join(', ')}`)
+}
