@@ -103,9 +103,6 @@ export const factorOf = ({ first_stage_config }: ModelConfig): number => firstSt
 /** Side in pixels of the pictures that a model was trained on. */
 export const trainedSize = (config: ModelConfig): number => Number(config.unet_config!.image_size) * factorOf(config)
 
-/** Side in pixels of the pictures that a model was trained on. */
-export const trainedSize = (config: ModelConfig): number => Number(config.unet_config!.image_size) * factorOf(config)
-
 /** One number a channel, whichever way the config gives them. */
 export const channelValues = (value: number | readonly number[], channels: number): Float32Array =>
   typeof value === 'number' ? new Float32Array(channels).fill(value) : Float32Array.from(value)
