@@ -7,6 +7,7 @@ export {
   conditionings,
   type Neighbours,
 } from './conditioning/index.js'
+export { type PullEvent, type PullOptions, pull } from './hub/index.js'
 export type { Image, Parameters } from './image/index.js'
 export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
 export {

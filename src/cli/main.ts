@@ -32,6 +32,10 @@ const commands: Readonly<Record<string, () => Promise<Entry>>> = {
     const { trainCommand, train } = await import('./train.js')
     return { command: trainCommand, run: train }
   },
+  async pull() {
+    const { pullCommand, pull } = await import('./pull.js')
+    return { command: pullCommand, run: pull }
+  },
   async convert() {
     const { convertCommand, convert } = await import('./convert.js')
     return { command: convertCommand, run: convert }

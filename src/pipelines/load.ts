@@ -1,4 +1,5 @@
 import { openSource } from '#platform'
+import { locate } from '../hub/index.js'
 import { bytesSource, readAll } from '../platform/sources.js'
 import type { FileSource, SourceLike } from '../platform/types.js'
 import { type DeviceName, openDevice } from '../runtime/index.js'
@@ -24,8 +25,8 @@ export const bundledModel = (): URL => new URL('../../models/emoji.safetensors',
 const wholeInMemory = 2 ** 30
 
 /**
- * Loads a model from a checkpoint that latentkit wrote: a path, a URL, a Blob or bytes; by default the emoji model that
- * comes with it.
+ * Loads a model from a checkpoint that latentkit wrote: a path, a URL, a Blob, bytes, or the name of a model that `pull`
+ * fetched; by default the emoji model that comes with it.
  *
  * @throws FileError where the file is missing, damaged, or of another architecture; LatentkitError where the device is absent.
  * @example
@@ -45,7 +46,7 @@ export async function load(from: SourceLike = bundledModel(), options: LoadOptio
 }
 
 async function openModel(from: SourceLike, adaptation: Adaptation): Promise<CheckpointModel> {
-  const checkpoint = await openCheckpoint(await inOnePiece(await openSource(from)))
+  const checkpoint = await openCheckpoint(await inOnePiece(await openSource(await locate(from))))
   const model = await closingOnError(checkpoint, async () => checkpointModel(checkpoint))
   return adaptModel(model, adaptation)
 }

@@ -20,6 +20,11 @@ export class FileError extends LatentkitError {
   }
 }
 
+/** A file that another process, or another part of this one, is working with. */
+export class InUseError extends FileError {
+  override name = 'InUseError'
+}
+
 /** Whether a file could not be written for want of room, which may come back. */
 export const isDiskFull = (error: unknown): error is FileError =>
   error instanceof FileError &&

@@ -55,6 +55,37 @@ export interface DecodedImage {
   readonly channels: 3 | 4
 }
 
+/** Where models of the Hugging Face hub come from and are kept, as the environment says it to huggingface_hub. */
+export interface HubPlace {
+  /** The folder of the cache, which may not exist yet. */
+  readonly cache: string
+  /** The address of the hub, without a slash at its end. */
+  readonly endpoint: string
+  /** Sent to the hub alone, and never shown. */
+  readonly token: string | undefined
+  /** Nothing may be fetched. */
+  readonly offline: boolean
+}
+
+/** A file that grows piece by piece, and that a later process goes on with after a break. */
+export interface PartFile {
+  /** Bytes that are there. */
+  readonly size: number
+  append(bytes: Uint8Array): Promise<void>
+  /** Begins again with nothing. */
+  clear(): Promise<void>
+  /** The hash of all bytes, in lower-case hexadecimal. */
+  digest(): string
+  close(): Promise<void>
+}
+
+/** How a PartFile is hashed. */
+export interface PartHash {
+  readonly algorithm: 'sha256' | 'sha1'
+  /** What is hashed before the file's own bytes. */
+  readonly prefix?: string
+}
+
 /** Which of how many processes this is. */
 export interface WorldPlace {
   readonly rank: number
@@ -101,9 +132,17 @@ export interface Platform {
   appendFile(path: string, data: string | Uint8Array): Promise<void>
   /**
    * Makes a file that says that this process uses something, and gives what removes it; what a process that has died left
-   * is taken over. `what` is what messages call it. A FileError says who uses it already.
+   * is taken over. `what` is what messages call it. An InUseError says who uses it already.
    */
   lockFile(path: string, what: string): Promise<() => Promise<void>>
+  /** Opens a file to be appended to, hashing what it holds already; it is made with its folders where missing. */
+  openPart(path: string, hash: PartHash): Promise<PartFile>
+  /** Gives a file another name on the same disk; what has that name is replaced. */
+  moveFile(from: string, to: string): Promise<void>
+  /** Makes a relative symbolic link to a file, or a copy of it where links cannot be made; what is there is replaced. */
+  linkFile(target: string, path: string): Promise<void>
+  /** Bytes that can still be written below a folder, which need not exist yet. */
+  freeSpace(folder: string): Promise<number>
   /** Removes a file; it is no error if there is none. */
   removeFile(path: string): Promise<void>
   /** What lies at a path (links followed), or undefined if nothing does. */
@@ -123,6 +162,8 @@ export interface Platform {
   extensionName(path: string): string
   /** latentkit's folder in the user's cache, which may not exist yet. */
   cacheFolder(): string
+  /** Where models of the Hugging Face hub are; undefined where there is no disk to keep them on. */
+  hubPlace(): Promise<HubPlace | undefined>
   /** Unpacks a zlib stream; a DataTooLongError above `maxLength` bytes, another Error where it is damaged or cut off. */
   inflateZlib(data: Uint8Array, maxLength: number): Promise<Uint8Array>
   /** Packs bytes into a zlib stream. */

@@ -1,6 +1,6 @@
 import { LatentkitError } from '../errors.js'
 import { blobSource, bytesSource, decodeText, readAll, urlSource } from '../sources.js'
-import type { FileInfo, FileSource, FolderEntry, SourceLike, WalkedFile, Writable } from '../types.js'
+import type { FileInfo, FileSource, FolderEntry, PartFile, SourceLike, WalkedFile, Writable } from '../types.js'
 
 export async function openSource(from: SourceLike): Promise<FileSource> {
   if (from instanceof Uint8Array) return bytesSource(from)
@@ -22,6 +22,22 @@ export async function writeFileAtomic(path: string, _data: Writable): Promise<vo
 
 export async function appendFile(path: string, _data: string | Uint8Array): Promise<void> {
   return noDisk('append to', path)
+}
+
+export async function openPart(path: string): Promise<PartFile> {
+  return noDisk('append to', path)
+}
+
+export async function moveFile(_from: string, to: string): Promise<void> {
+  return noDisk('write', to)
+}
+
+export async function linkFile(_target: string, path: string): Promise<void> {
+  return noDisk('write', path)
+}
+
+export async function freeSpace(folder: string): Promise<number> {
+  return noDisk('look at', folder)
 }
 
 export async function removeFile(path: string): Promise<void> {

@@ -17,6 +17,8 @@ export function cacheFolder(): string {
   throw new LatentkitError('A browser page has no cache folder; keep results in IndexedDB or offer them as downloads')
 }
 
+export const hubPlace = async (): Promise<undefined> => undefined
+
 export async function sha256(data: Uint8Array | string): Promise<string> {
   const subtle = globalThis.crypto?.subtle
   if (!subtle)

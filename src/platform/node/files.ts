@@ -88,7 +88,7 @@ function pieces(data: Writable): Iterable<Uint8Array> | AsyncIterable<Uint8Array
   return data instanceof Uint8Array ? [data] : data
 }
 
-async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+export async function writeWhole(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done)).bytesWritten
 }
 
@@ -183,7 +183,7 @@ export async function* walkFiles(path: string): AsyncGenerator<WalkedFile> {
 }
 
 /** A catch handler that turns an error of the operating system into a FileError that says what to do. */
-function refuse(path: string, what: string): (error: NodeJS.ErrnoException) => never {
+export function refuse(path: string, what: string): (error: NodeJS.ErrnoException) => never {
   return error => {
     throw refusal(path, what, error)
   }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, uptime } from 'node:os'
 import { dirname } from 'node:path'
-import { FileError } from '../errors.js'
+import { FileError, InUseError } from '../errors.js'
 
 interface Holder {
   readonly pid: number
@@ -25,7 +25,7 @@ export async function lockFile(path: string, what: string): Promise<() => Promis
     const holder = await holderOf(path)
     if (holder && isAtWork(holder)) {
       const { pid, host, since } = holder
-      throw new FileError(
+      throw new InUseError(
         path,
         `${what} is in use by process ${pid} on ${host} since ${new Date(since).toISOString()}: wait for it, choose ` +
           'another place, or delete this file if that process has ended',
