@@ -8,7 +8,7 @@ import type { TimedLevel } from '../diffusion/index.js'
  * - Noise levels: `sampler(denoise, x, sigmas, options)`. x = image + sigma * noise.
  *
  * `x` is a whole batch, row-major; samplers work element by element and never look at its shape. They know nothing of
- * networks, parameterisations, guidance, progress or clocks. A new sampler is a new file and a line in `index.ts`.
+ * networks, parameterisations, guidance, progress or clocks. A new sampler is a new file and a line in `table.ts`.
  */
 
 /** What a network says of a noised batch: the clean image and the noise that make it up. */
@@ -22,8 +22,11 @@ export type Predict = (x: Float32Array, at: TimedLevel) => Promise<Prediction>
 /** The clean image that a batch at noise level sigma is expected to be. */
 export type Denoise = (x: Float32Array, sigma: number) => Promise<Float32Array>
 
-/** Draws the next unit normals, as many as the batch has elements; whoever hands it in owns the generators. */
-export type Noise = () => Float32Array
+/**
+ * Draws the next unit normals, as many as the batch has elements; whoever hands it in owns the generators. Samplers over
+ * noise levels tell the levels between which it acts, for a noise that is a path over them.
+ */
+export type Noise = (from?: number, to?: number) => Float32Array
 
 /** Changes the batch before each step, at the level where the network is then asked: how known parts are painted in. */
 export type Before = (x: Float32Array, at: TimedLevel) => Float32Array

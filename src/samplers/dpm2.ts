@@ -39,7 +39,7 @@ export async function* dpm2Ancestral(
     const x0 = await denoise(x, sigmas[i]!)
     const { down, up } = ancestralSplit(sigmas[i]!, sigmas[i + 1]!, eta)
     x = await midpointStep(denoise, x, x0, sigmas[i]!, down)
-    if (down > 0) x = withNoise(x, up * noiseScale, noise())
+    if (down > 0) x = withNoise(x, up * noiseScale, noise(sigmas[i]!, sigmas[i + 1]!))
     yield { x, x0 }
   }
 }

@@ -19,7 +19,7 @@ export async function* dpmpp2sAncestral(
       const middle = Math.sqrt(from * down)
       x = eulerStep(x, await denoise(eulerStep(x, x0, from, middle), middle), from, down)
     }
-    if (to > 0) x = withNoise(x, up * noiseScale, noise())
+    if (to > 0) x = withNoise(x, up * noiseScale, noise(from, to))
     yield { x, x0 }
   }
 }

@@ -40,7 +40,7 @@ export async function* dpmppMultistep(
       // A second-order step has a choice, a third-order step needs the exact integral.
       if (first) x = combine(1, x, order === 2 && solver === 'midpoint' ? phi1 / 2 : phi2, first)
       if (second) x = combine(1, x, 1 / 2 - phi2 / H, second)
-      if (eta > 0) x = withNoise(x, to * Math.sqrt(-Math.expm1(-2 * eta * h)) * noiseScale, noise!())
+      if (eta > 0) x = withNoise(x, to * Math.sqrt(-Math.expm1(-2 * eta * h)) * noiseScale, noise!(from, to))
     }
     yield { x, x0 }
   }

@@ -23,10 +23,10 @@ export async function* dpmppSde(
     else {
       const middle = from ** (1 - r) * to ** r
       const half = ancestralSplit(from, middle, eta)
-      const between = withNoise(eulerStep(x, x0, from, half.down), half.up * noiseScale, noise())
+      const between = withNoise(eulerStep(x, x0, from, half.down), half.up * noiseScale, noise(from, middle))
       const whole = ancestralSplit(from, to, eta)
       const mixed = combine(1 - 1 / (2 * r), x0, 1 / (2 * r), await denoise(between, middle))
-      x = withNoise(eulerStep(x, mixed, from, whole.down), whole.up * noiseScale, noise())
+      x = withNoise(eulerStep(x, mixed, from, whole.down), whole.up * noiseScale, noise(from, to))
     }
     yield { x, x0 }
   }

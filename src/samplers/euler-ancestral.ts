@@ -15,7 +15,7 @@ export async function* eulerAncestral(
     const x0 = await denoise(x, from)
     const { down, up } = ancestralSplit(from, to, eta)
     x = eulerStep(x, x0, from, down)
-    if (to > 0) x = withNoise(x, up * noiseScale, noise())
+    if (to > 0) x = withNoise(x, up * noiseScale, noise(from, to))
     yield { x, x0 }
   }
 }

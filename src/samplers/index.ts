@@ -23,5 +23,16 @@ export { denoiser, type ModelOptions, type Network, predictor, scale } from './m
 export type { MultistepOptions } from './multistep.js'
 export { type PlmsOptions, plms } from './plms.js'
 export { type EdmOptions, edmDenoiser, flowPredictor } from './preconditioning.js'
-export { isSamplerName, type SampleOptions, type SamplerName, type SamplingModel, sample, samplers } from './table.js'
+export { flowEuler, flowHeun } from './rectified-flow.js'
+export { type RestartOptions, type RestartStretch, restart, restartPlan } from './restart.js'
+export {
+  isSamplerName,
+  type SampleOptions,
+  type Sampler,
+  type SamplerName,
+  type SamplingModel,
+  sample,
+  samplers,
+} from './table.js'
+export { type TcdOptions, tcd } from './tcd.js'
 export { type UnipcOptions, unipc } from './unipc.js'

@@ -1,9 +1,9 @@
-import { discreteSigmas, type Step, sigmaOfNoSignal } from '../diffusion/index.js'
+import { discreteSigmas, type Level, type Step, sigmaOfNoSignal, timedLevel } from '../diffusion/index.js'
 import type { Denoise, Noise, Predict, Sampling } from './contract.js'
 import { ddim } from './ddim.js'
 import { ddpm } from './ddpm.js'
 import { deis } from './deis.js'
-import { dpmFast } from './dpm-solver.js'
+import { dpmAdaptive, dpmFast } from './dpm-solver.js'
 import { dpm2, dpm2Ancestral } from './dpm2.js'
 import { dpmpp2sAncestral } from './dpmpp-2s-ancestral.js'
 import { dpmppMultistep } from './dpmpp-multistep.js'
@@ -16,6 +16,9 @@ import { lcm } from './lcm.js'
 import { lms } from './lms.js'
 import { denoiser, type ModelOptions, type Network, predictor, scale } from './model.js'
 import { plms } from './plms.js'
+import { flowEuler, flowHeun } from './rectified-flow.js'
+import { restart, restartPlan } from './restart.js'
+import { tcd } from './tcd.js'
 import { unipc } from './unipc.js'
 
 export interface SampleOptions {
@@ -27,21 +30,26 @@ export interface SampleOptions {
 
 interface RunOptions extends SampleOptions {
   readonly parameterization: ModelOptions['parameterization']
+  /** The level of a whole timestep of the model. */
+  readonly levelOf: (t: number) => Level
 }
 
-interface VpSampler {
+interface Described {
   /** Its name for people. */
   readonly label: string
   /** Whether it adds noise by default, so that the number of steps changes the picture. */
   readonly stochastic: boolean
+  /** Whether all pictures of a batch decide on its steps: for the same picture by seed they are made one by one. */
+  readonly alone?: boolean
+}
+
+interface VpSampler extends Described {
   readonly overSteps: (predict: Predict, x: Float32Array, steps: readonly Step[], options: RunOptions) => Sampling
 }
 
 type SigmaLoop = (denoise: Denoise, x: Float32Array, sigmas: ArrayLike<number>, options: RunOptions) => Sampling
 
-interface SigmaSampler {
-  readonly label: string
-  readonly stochastic: boolean
+interface SigmaSampler extends Described {
   readonly overSigmas: SigmaLoop
 }
 
@@ -64,6 +72,11 @@ export const samplers = {
   lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise }) =>
     lcm(predict, x, steps, { noise, timestepScaling: 10 }),
   ),
+  tcd: vp('TCD (distilled models)', true, (predict, x, steps, { noise, eta, levelOf }) =>
+    tcd(predict, x, steps, { noise, levelOf, gamma: eta }),
+  ),
+  flow_euler: vp('Euler along a rectified flow', false, (predict, x, steps) => flowEuler(predict, x, steps)),
+  flow_heun: vp('Heun along a rectified flow', false, (predict, x, steps) => flowHeun(predict, x, steps)),
   euler: flowing('Euler', (denoise, x, sigmas) => euler(denoise, x, sigmas)),
   euler_ancestral: noisy('Euler ancestral', eulerAncestral),
   heun: flowing('Heun', (denoise, x, sigmas) => heun(denoise, x, sigmas)),
@@ -71,6 +84,11 @@ export const samplers = {
   dpm_2: flowing('DPM2', (denoise, x, sigmas) => dpm2(denoise, x, sigmas)),
   dpm_2_ancestral: noisy('DPM2 ancestral', dpm2Ancestral),
   dpm_fast: flowing('DPM fast', cleanEnd(dpmFast)),
+  dpm_adaptive: { ...flowing('DPM adaptive (chooses its own steps)', cleanEnd(dpmAdaptive)), alone: true },
+  restart: noisy('Restart', (denoise, x, sigmas, { noise }) => {
+    const plan = restartPlan(sigmas)
+    return restart(denoise, x, plan.sigmas, { noise, stretches: plan.stretches })
+  }),
   dpmpp_2s: flowing('DPM++ 2S', (denoise, x, sigmas) => dpmppSinglestep(denoise, x, sigmas)),
   dpmpp_2s_ancestral: noisy('DPM++ 2S ancestral', dpmpp2sAncestral),
   dpmpp_2m: flowing('DPM++ 2M', (denoise, x, sigmas) => dpmppMultistep(denoise, x, sigmas)),
@@ -86,7 +104,7 @@ export const samplers = {
     'DEIS',
     cleanEnd((denoise, x, sigmas) => deis(denoise, x, sigmas)),
   ),
-} satisfies Record<string, VpSampler | SigmaSampler>
+} satisfies Record<string, Sampler>
 
 /** A solver that cannot end at noise level 0 goes to the lowest level above, from where the prediction is taken. */
 function cleanEnd(loop: SigmaLoop): SigmaLoop {
@@ -103,6 +121,9 @@ function cleanEnd(loop: SigmaLoop): SigmaLoop {
     yield { x: x0, x0 }
   }
 }
+
+/** A sampler of the table, whichever. */
+export type Sampler = VpSampler | SigmaSampler
 
 /** Name of a sampler in `samplers`. */
 export type SamplerName = keyof typeof samplers
@@ -132,9 +153,10 @@ export function sample(
   steps: readonly Step[],
   options: SampleOptions,
 ): Sampling {
-  const sampler: VpSampler | SigmaSampler = samplers[name]
+  const sampler: Sampler = samplers[name]
   const { network, parameterization } = model
-  const all = { ...options, parameterization }
+  const levelOf = (t: number) => timedLevel(model.alphasCumprod, t)
+  const all = { ...options, parameterization, levelOf }
   if ('overSteps' in sampler) return sampler.overSteps(predictor(network, model), x, steps, all)
   const levels = steps.map(({ from }) => finite(from.sigma, from.alpha))
   const last = steps.at(-1)!.to
