@@ -15,13 +15,22 @@ export function mergeHeads(x: Tensor): Tensor {
   return reshape(transpose(x, [0, 2, 1, 3]), [batch, length, heads * d])
 }
 
+export interface MultiHeadOptions extends AttentionOptions {
+  heads: number
+  /** Stands in for attention of q, k and v [batch, heads, tokens, d]. */
+  attend?: ((q: Tensor, k: Tensor, v: Tensor) => Tensor) | undefined
+}
+
 /** Attention of several heads over tokens: q [batch, length, heads * d], k and v [batch, tokens, heads * d]. */
 export const multiHeadAttention = (
   q: Tensor,
   k: Tensor,
   v: Tensor,
-  { heads, ...options }: { heads: number } & AttentionOptions,
-): Tensor => mergeHeads(attention(splitHeads(q, heads), splitHeads(k, heads), splitHeads(v, heads), options))
+  { heads, attend, ...options }: MultiHeadOptions,
+): Tensor => {
+  const all = [q, k, v].map(x => splitHeads(x, heads)) as [Tensor, Tensor, Tensor]
+  return mergeHeads(attend ? attend(...all) : attention(...all, options))
+}
 
 /** Positions as tokens: [batch, channels, h, w] -> [batch, h * w, channels]. */
 export function toTokens(x: Tensor): Tensor {

@@ -7,15 +7,22 @@ import type { Scope } from '../tensor/program.js'
 import { reshape, transpose } from '../tensor/reshape.js'
 import { split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
+import type { Attend } from './changes.js'
 
 export interface AttentionBlockOptions {
   heads: number
   /** Channels are q, k, v, each of all heads (QKVAttention); otherwise each head's q, k, v (QKVAttentionLegacy). */
   newOrder: boolean
+  /** Attention between its projections. */
+  attend?: Attend | undefined
 }
 
 /** Self-attention of positions, added to x [batch, c, h, w]. Source: openaimodel.py, AttentionBlock. */
-export function attentionBlock(at: Scope, x: Tensor, { heads, newOrder }: AttentionBlockOptions): Tensor {
+export function attentionBlock(
+  at: Scope,
+  x: Tensor,
+  { heads, newOrder, attend = attention }: AttentionBlockOptions,
+): Tensor {
   const [batch, channels, height, width] = x.shape as [number, number, number, number]
   if (channels % heads !== 0) {
     throw new RangeError(`attention at "${at.path}": ${channels} channels do not divide into ${heads} heads`)
@@ -27,6 +34,6 @@ export function attentionBlock(at: Scope, x: Tensor, { heads, newOrder }: Attent
     ? split(reshape(qkv, [batch, 3 * heads, d, length]), 3, { axis: 1 })
     : split(reshape(qkv, [batch, heads, 3 * d, length]), 3, { axis: 2 })
   const [q, k, v] = parts.map(part => transpose(part)) as [Tensor, Tensor, Tensor]
-  const h = reshape(transpose(attention(q, k, v)), x.shape)
+  const h = reshape(transpose(attend(q, k, v)), x.shape)
   return add(x, pointwise(at('proj_out'), h, { out: channels, init: zeros }))
 }

@@ -33,7 +33,7 @@ export function controlNet(at: Scope, config: UnetConfig, inputs: ControlInputs)
     out: config.model_channels,
     factor: factorBetween(hint, x),
   })
-  const { skips, middle } = encoderHalf(at, config, x, blocksOf(config, { emb, context }), embedded)
+  const { skips, middle } = encoderHalf(at, config, x, blocksOf(config, { emb, context }), { hint: embedded })
   const scaled = (h: Tensor) => (strength === undefined ? h : mul(h, strength))
   return [
     ...skips.map((h, i) => scaled(zeroConv(at(`zero_convs.${i}.0`), h))),

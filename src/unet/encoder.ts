@@ -1,10 +1,12 @@
 import { checkpoint } from '../autodiff/checkpoint.js'
 import { conv2d } from '../nn/conv.js'
 import type { Dropout } from '../nn/dropout.js'
+import { attention } from '../tensor/attention.js'
 import { add } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { attentionBlock } from './attention-block.js'
+import { changed, type Part, type UnetChange, type UnetPlace } from './changes.js'
 import { atLevel, contextWidth, type UnetConfig } from './config.js'
 import { convDownsample, downsample } from './resample.js'
 import { type ResidualOptions, residualBlock } from './residual.js'
@@ -16,19 +18,21 @@ export interface BlockInputs {
   emb: Tensor
   context?: Tensor | undefined
   dropout?: Dropout | undefined
+  changes?: readonly UnetChange[] | undefined
 }
 
 /** The blocks that a network is made of, as its configuration has them. */
 export interface Blocks {
   residual(at: Scope, h: Tensor, options?: Pick<ResidualOptions, 'out' | 'resize'>): Tensor
-  attend(at: Scope, h: Tensor, level: number, part: Part): Tensor
+  attend(at: Scope, h: Tensor, place: UnetPlace): Tensor
   /** Whether the i-th residual block of a level is followed by attention. */
   attends(level: number, i: number): boolean
 }
 
-export function blocksOf(config: UnetConfig, { emb, context, dropout }: BlockInputs): Blocks {
+export function blocksOf(config: UnetConfig, { emb, context, dropout, changes = [] }: BlockInputs): Blocks {
   const run = <Given extends readonly Tensor[]>(block: (...given: Given) => Tensor, ...given: Given): Tensor =>
-    (config.use_checkpoint ? checkpoint(block) : block)(...given)
+    // A change reaches for tensors from outside the block, which a block that is computed again may not.
+    (config.use_checkpoint && changes.length === 0 ? checkpoint(block) : block)(...given)
   return {
     residual(at, h, options = {}) {
       const all = {
@@ -38,13 +42,21 @@ export function blocksOf(config: UnetConfig, { emb, context, dropout }: BlockInp
       }
       return run((h, emb) => residualBlock(at, h, emb, all), h, emb)
     },
-    attend(at, h, level, part) {
+    attend(at, h, where) {
       const channels = h.shape[1]!
       if (!config.use_spatial_transformer) {
-        const options = { heads: plainHeads(config, channels, part), newOrder: config.use_new_attention_order }
-        return run(h => attentionBlock(at, h, options), h)
+        const place = { ...where, path: at.path, size: [h.shape[2]!, h.shape[3]!] as const }
+        const options = {
+          heads: plainHeads(config, channels, where.part),
+          newOrder: config.use_new_attention_order,
+          attend: changed(changes, 'attendSelf', place, attention),
+        }
+        return run(
+          changed(changes, 'layer', place, h => attentionBlock(at, h, options)),
+          h,
+        )
       }
-      const options = transformerOptions(config, channels, level, part)
+      const options = { ...transformerOptions(config, channels, where), changes }
       if (context === undefined) return run(h => spatialTransformer(at, h, undefined, options), h)
       return run((h, context) => spatialTransformer(at, h, context, options), h, context)
     },
@@ -62,20 +74,26 @@ export function encoderHalf(
   config: UnetConfig,
   x: Tensor,
   { residual, attend, attends }: Blocks,
-  hint?: Tensor,
+  { hint, changes = [] }: { hint?: Tensor; changes?: readonly UnetChange[] | undefined } = {},
 ): { skips: Tensor[]; middle: Tensor } {
   checkInput(config, x)
   const levels = config.channel_mult.length
   const input = (i: number) => at(`input_blocks.${i}`)
+  const skips: Tensor[] = []
+  const kept = (h: Tensor, level: number): Tensor => {
+    const block = skips.length
+    const out = input(block).mark(changed(changes, 'input', { part: 'input', block, level }, h => h)(h))
+    skips.push(out)
+    return out
+  }
   const first = conv2d(input(0)('0'), x, { out: config.model_channels, kernel: 3 })
-  let h = input(0).mark(hint === undefined ? first : add(first, hint))
-  const skips = [h]
+  let h = kept(hint === undefined ? first : add(first, hint), 0)
   for (const [level, mult] of config.channel_mult.entries()) {
     for (let i = 0; i < atLevel(config.num_res_blocks, level); i++) {
       const block = input(skips.length)
       h = residual(block('0'), h, { out: mult * config.model_channels })
-      if (attends(level, i)) h = attend(block('1'), h, level, 'input')
-      skips.push(block.mark(h))
+      if (attends(level, i)) h = attend(block('1'), h, { part: 'input', block: skips.length, level })
+      h = kept(h, level)
     }
     if (level === levels - 1) continue
     const block = input(skips.length)
@@ -84,16 +102,13 @@ export function encoderHalf(
       : config.conv_resample
         ? convDownsample(block('0'), h)
         : downsample(h)
-    skips.push(block.mark(h))
+    h = kept(h, level + 1)
   }
   const middle = at('middle_block')
   h = residual(middle('0'), h)
-  if (!config.disable_middle_transformer) h = attend(middle('1'), h, levels - 1, 'middle')
+  if (!config.disable_middle_transformer) h = attend(middle('1'), h, { part: 'middle', block: 0, level: levels - 1 })
   return { skips, middle: middle.mark(residual(middle('2'), h)) }
 }
-
-/** Where in the network attention stands. */
-type Part = 'input' | 'middle' | 'output'
 
 /**
  * Heads of a plain attention block. num_heads_upsample counts only where neither num_head_channels nor the later rule
@@ -107,7 +122,12 @@ function plainHeads(config: UnetConfig, channels: number, part: Part): number {
 }
 
 /** Heads and the like of a transformer; the later rule (legacy: false) takes num_head_channels as it is. Source: openaimodel.py:541-549. */
-function transformerOptions(config: UnetConfig, channels: number, level: number, part: Part): TransformerOptions {
+function transformerOptions(
+  config: UnetConfig,
+  channels: number,
+  place: UnetPlace,
+): Omit<TransformerOptions, 'changes'> {
+  const { part, level } = place
   const { num_heads, num_head_channels, legacy } = config
   const heads = num_head_channels === -1 ? num_heads : Math.floor(channels / num_head_channels)
   const disabled = part === 'middle' ? config.disable_middle_self_attn : config.disable_self_attentions?.[level]
@@ -118,6 +138,7 @@ function transformerOptions(config: UnetConfig, channels: number, level: number,
     contextDim: contextWidth(config),
     disableSelfAttention: disabled ?? false,
     linearProjections: config.use_linear_in_transformer,
+    place,
   }
 }
 

@@ -4,9 +4,11 @@ import { zeros } from '../nn/initialisers.js'
 import { linear, linearInParts } from '../nn/linear.js'
 import { groupNorm, layerNorm } from '../nn/norm.js'
 import { gelu } from '../tensor/activation.js'
+import { attention } from '../tensor/attention.js'
 import { add, mul } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { type Attend, type AttentionPlace, changed, type UnetChange, type UnetPlace } from './changes.js'
 
 export interface TransformerOptions {
   heads: number
@@ -19,6 +21,9 @@ export interface TransformerOptions {
   disableSelfAttention: boolean
   /** proj_in and proj_out are linear layers over tokens, else 1x1 convolutions before and after. */
   linearProjections: boolean
+  /** Where the transformer stands and what is changed there. */
+  place: UnetPlace
+  changes: readonly UnetChange[]
 }
 
 /** Transformer over positions, added to x [batch, c, h, w]; context [batch, tokens, contextDim]. Source: attention.py, SpatialTransformer. */
@@ -42,7 +47,10 @@ export function spatialTransformer(
     ? linear(at('proj_in'), toTokens(normal), { out: inner })
     : toTokens(conv2d(at('proj_in'), normal, { out: inner, kernel: 1 }))
   for (let i = 0; i < depth; i++) {
-    h = transformerBlock(at(`transformer_blocks.${i}`), h, given, options)
+    const block = at(`transformer_blocks.${i}`)
+    const place = { ...options.place, path: block.path, size: [x.shape[2]!, x.shape[3]!] as const }
+    const plain = (h: Tensor) => transformerBlock(block, h, given, place, options)
+    h = changed(options.changes, 'layer', place, plain)(h)
   }
   h = linearProjections
     ? fromTokens(linear(at('proj_out'), h, { out: channels, init: zeros }), x)
@@ -51,28 +59,40 @@ export function spatialTransformer(
 }
 
 /** Self-attention, cross-attention and feed-forward, each added to its input. Source: attention.py, BasicTransformerBlock. */
-function transformerBlock(at: Scope, x: Tensor, context: Tensor | undefined, options: TransformerOptions): Tensor {
-  const { disableSelfAttention } = options
-  let h = add(
-    crossAttention(at('attn1'), layerNorm(at('norm1'), x), disableSelfAttention ? context : undefined, options),
-    x,
-  )
-  h = add(crossAttention(at('attn2'), layerNorm(at('norm2'), h), context, options), h)
-  return add(feedForward(at('ff'), layerNorm(at('norm3'), h)), h)
-}
-
-/** Attention to the context, or to itself without one. Source: attention.py, CrossAttention. */
-function crossAttention(
+function transformerBlock(
   at: Scope,
   x: Tensor,
   context: Tensor | undefined,
-  { heads, headChannels }: TransformerOptions,
+  place: AttentionPlace,
+  options: TransformerOptions,
+): Tensor {
+  const { changes } = options
+  const toSelf = changed(changes, 'attendSelf', place, attention)
+  const toContext = changed(changes, 'attendContext', place, attention)
+  // Without a context both attentions are to the tokens themselves.
+  const first =
+    options.disableSelfAttention && context
+      ? (x: Tensor) => crossAttention(at('attn1'), x, context, { ...options, attend: toContext })
+      : changed(changes, 'selfAttention', place, x => crossAttention(at('attn1'), x, x, { ...options, attend: toSelf }))
+  let h = add(first(layerNorm(at('norm1'), x)), x)
+  const normal = layerNorm(at('norm2'), h)
+  const attend = context ? toContext : toSelf
+  h = add(crossAttention(at('attn2'), normal, context ?? normal, { ...options, attend }), h)
+  return add(feedForward(at('ff'), layerNorm(at('norm3'), h)), h)
+}
+
+/** Attention to a context, which may be x itself. Source: attention.py, CrossAttention. */
+function crossAttention(
+  at: Scope,
+  x: Tensor,
+  context: Tensor,
+  { heads, headChannels, attend }: Pick<TransformerOptions, 'heads' | 'headChannels'> & { attend: Attend },
 ): Tensor {
   const inner = heads * headChannels
   const q = linear(at('to_q'), x, { out: inner, bias: false })
-  const k = linear(at('to_k'), context ?? x, { out: inner, bias: false })
-  const v = linear(at('to_v'), context ?? x, { out: inner, bias: false })
-  return linear(at('to_out.0'), multiHeadAttention(q, k, v, { heads }), { out: x.shape.at(-1)! })
+  const k = linear(at('to_k'), context, { out: inner, bias: false })
+  const v = linear(at('to_v'), context, { out: inner, bias: false })
+  return linear(at('to_out.0'), multiHeadAttention(q, k, v, { heads, attend }), { out: x.shape.at(-1)! })
 }
 
 /** Two layers, the first gated by gelu in its erf form. Source: attention.py, FeedForward and GEGLU. */

@@ -7,6 +7,7 @@ import { add } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import { concat } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { changed, type UnetChange } from './changes.js'
 import { atLevel, type UnetConfig } from './config.js'
 import { conditionEmbedding } from './embedding.js'
 import { blocksOf, encoderHalf } from './encoder.js'
@@ -27,6 +28,8 @@ export interface UnetInputs {
   dropout?: Dropout | undefined
   /** Added to the output of each input block on its way to the other half and, the last, to the middle's: what `controlNet` gives. */
   control?: readonly Tensor[] | undefined
+  /** What is put around its parts. */
+  changes?: readonly UnetChange[] | undefined
 }
 
 /**
@@ -39,12 +42,13 @@ export interface UnetInputs {
  *   attention_resolutions: [2], channel_mult: [1, 2], num_heads: 4 })
  * trace({ x: f32(1, 4, 16, 16), t: i64(1) }, (at, { x, t }) => unet(at, config, { x, t }))
  */
-export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout, control }: UnetInputs): Tensor {
+export function unet(at: Scope, config: UnetConfig, inputs: UnetInputs): Tensor {
+  const { x, t, context, y, dropout, control, changes = [] } = inputs
   const levels = config.channel_mult.length
   const emb = conditionEmbedding(at, config, { t, context, y })
-  const blocks = blocksOf(config, { emb, context, dropout })
+  const blocks = blocksOf(config, { emb, context, dropout, changes })
   const { residual, attend, attends } = blocks
-  const { skips, middle } = encoderHalf(at, config, x, blocks)
+  const { skips, middle } = encoderHalf(at, config, x, blocks, { changes })
   const controlled = (h: Tensor, i: number) => (control === undefined ? h : add(h, control[i]!))
   const skip = () => controlled(skips.pop()!, skips.length)
 
@@ -53,12 +57,14 @@ export function unet(at: Scope, config: UnetConfig, { x, t, context, y, dropout,
   for (let level = levels - 1; level >= 0; level--) {
     const count = atLevel(config.num_res_blocks, level) + 1
     for (let i = 0; i < count; i++) {
+      const place = { part: 'output', block: index, level } as const
       const block = at(`output_blocks.${index++}`)
       let layer = 0
       const next = () => block(String(layer++))
       const out = config.channel_mult[level]! * config.model_channels
-      h = residual(next(), concat([h, skip()], { axis: 1 }), { out })
-      if (attends(level, i)) h = attend(next(), h, level, 'output')
+      const join = changed(changes, 'join', place, (h, skip) => [h, skip])
+      h = residual(next(), concat(join(h, skip()), { axis: 1 }), { out })
+      if (attends(level, i)) h = attend(next(), h, place)
       if (level > 0 && i === count - 1) {
         h = config.resblock_updown
           ? residual(next(), h, { resize: 'up' })

@@ -243,7 +243,9 @@ test('a transformer over an image turns it into tokens once, and back once', () 
     contextDim: 8,
     disableSelfAttention: false,
     linearProjections: false,
-  }
+    place: { part: 'middle', block: 0, level: 0 },
+    changes: [],
+  } as const
   const program = trace({ x: f32(2, 32, 4, 4), context: f32(2, 3, 8) }, (at, { x, context }) =>
     spatialTransformer(at, x, context, options),
   )
