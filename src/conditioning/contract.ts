@@ -57,6 +57,8 @@ export interface TrainingRecord {
   readonly random: TorchGenerator
   /** [3, height, width] in [-1, 1], as the network sees it. */
   pixels(): Promise<Float32Array>
+  /** Of the whole picture, in pixels. */
+  size(): Promise<{ readonly width: number; readonly height: number }>
   /** The part of the picture that the network sees, as fractions of the whole. */
   visible(): Promise<Box>
   /** Classes of the pixels that the network sees, [height, width], if the picture has a map. */

@@ -25,8 +25,8 @@ const config = z.strictObject({
 
 /** Source: stablediffusion, configs/stable-diffusion/x4-upscaling.yaml, low_scale_config. */
 const augmentation = { times: 1000, first: 1e-4, last: 2e-2 }
-/** The time up to which a request's picture is noised; the x4 upscaler's default. */
-const requestedTime = 20
+/** The time up to which a request's picture is noised unless it says another. Source: diffusers, StableDiffusionUpscalePipeline. */
+const usualLevel = 20
 
 /**
  * A smaller picture beside the latents. Sources: latent-diffusion, models/ldm/bsr_sr/config.yaml; stablediffusion,
@@ -35,7 +35,17 @@ const requestedTime = 20
 export const lowResolution = {
   what: 'a small picture',
   config,
-  request: { image: imageField },
+  request: {
+    image: imageField,
+    noiseLevel: {
+      schema: z.int().nonnegative(),
+      describe: `noise on the small picture, a time that the upscaler is told: more lets it invent more (default ${usualLevel})`,
+      placeholder: 'TIME',
+      read: Number,
+      show: String,
+      parse: Number,
+    },
+  },
   size: ({ factor }, { image }) => {
     const { width, height } = (image as Image | undefined) ?? {}
     return width === undefined ? undefined : { width: width * factor, height: height! * factor }
@@ -78,9 +88,15 @@ export const lowResolution = {
           )
         }
         const small = imageToPixels(picture)
-        return {
-          positive: highest === undefined ? { small } : noised(small, random, Math.min(requestedTime, highest - 1)),
+        const level = request.noiseLevel as number | undefined
+        if (highest === undefined) {
+          if (level !== undefined)
+            throw new LatentkitError('generate: noiseLevel is for models that are told of noise; leave it out')
+          return { positive: { small } }
         }
+        if (level !== undefined && level >= highest)
+          throw new LatentkitError(`generate: noiseLevel is ${level}; this model knows 0 to ${highest - 1}`)
+        return { positive: noised(small, random, level ?? Math.min(usualLevel, highest - 1)) }
       },
     }
   },

@@ -2,11 +2,13 @@ import { classes } from './class.js'
 import { clipText } from './clip-text.js'
 import type { Conditioning } from './contract.js'
 import { control } from './control.js'
+import { depth } from './depth.js'
 import { layout } from './layout.js'
 import { lowResolution } from './low-resolution.js'
 import { mask } from './mask.js'
 import { neighbours } from './neighbours.js'
 import { semanticMap } from './semantic-map.js'
+import { sizes } from './sizes.js'
 import { text } from './text.js'
 
 /**
@@ -16,11 +18,13 @@ import { text } from './text.js'
 export const conditionings = {
   text,
   clip_text: clipText,
+  sizes,
   class: classes,
   layout,
   map: semanticMap,
   low_resolution: lowResolution,
   mask,
+  depth,
   neighbours,
   control,
 } satisfies Record<string, Conditioning<unknown, unknown>>

@@ -41,10 +41,10 @@ export function conditionBatches(
   const specs = inputsOf(config.conditioning, place)
   if (Object.keys(specs).length === 0) return async () => ({})
   const cache = pictureCache()
-  const windows = new Map<number, Promise<Box>>()
-  const windowOf = (index: number) => {
-    const known = windows.get(index) ?? squareOf(dataset, index)
-    windows.set(index, known)
+  const sizes = new Map<number, ReturnType<typeof sizeOf>>()
+  const sizeAt = (index: number) => {
+    const known = sizes.get(index) ?? sizeOf(dataset, index)
+    sizes.set(index, known)
     return known
   }
   return async (draws, { dropped, random, captions }) => {
@@ -59,7 +59,8 @@ export function conditionBatches(
           caption: captions?.[i] ?? captionOf(dataset, draw),
           random: random(i),
           pixels: () => pixelsOf(dataset, draw, { size, flip, cache }),
-          visible: () => windowOf(draw.index),
+          size: () => sizeAt(draw.index),
+          visible: async () => middleSquare(await sizeAt(draw.index)),
           map: () => mapOf(dataset, draw.index, mirrored, place),
         }
         return reader.ofRecord(record, place, dropped(i))
@@ -78,9 +79,13 @@ async function pixelsOf(
   return (await loadBatch(dataset, [draw], { transform, cache })).pixels
 }
 
-/** The middle square of a picture, which is what is trained on. */
-async function squareOf(dataset: Dataset, index: number): Promise<Box> {
+async function sizeOf(dataset: Dataset, index: number): Promise<{ width: number; height: number }> {
   const { width, height } = await readPicture(dataset.folder, dataset.pictures[index]!)
+  return { width, height }
+}
+
+/** The middle square of a picture, which is what is trained on. */
+function middleSquare({ width, height }: { width: number; height: number }): Box {
   const side = Math.min(width, height)
   return [(width - side) / width / 2, (height - side) / height / 2, side / width, side / height]
 }
