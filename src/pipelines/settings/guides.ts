@@ -6,7 +6,10 @@ import { settingsGroup } from './group.js'
 /** What leads a generation beside its conditions; the guides themselves are not told, so nothing of it is read again. */
 export const guides = settingsGroup({
   shape: {
-    guide: imageSchema.optional().describe('a picture that leads the generation, without any training for it'),
+    guide: imageSchema
+      .optional()
+      .meta({ placeholder: 'PICTURE' })
+      .describe('a picture that leads the generation, without any training for it'),
     guideBy: z
       .enum(['l2', 'perceptual'])
       .default('l2')
@@ -25,6 +28,7 @@ export const guides = settingsGroup({
     classifier: z
       .custom<SourceLike>(value => ['string', 'object'].includes(typeof value))
       .optional()
+      .meta({ placeholder: 'FILE' })
       .describe('a noisy classifier that leads to the class, without any training of the model for it'),
     classifierWeight: z.number().min(0).max(1e6).default(3).describe('how far the classifier leads'),
   },

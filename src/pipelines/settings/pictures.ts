@@ -11,7 +11,7 @@ export const pictures = settingsGroup({
     seed: seed
       .optional()
       .describe('of the first picture, the next ones count on from it; drawn by chance if not given'),
-    count: count.max(100_000).optional().describe('how many pictures'),
+    count: count.max(100_000).optional().meta({ short: 'n' }).describe('how many pictures (default 1)'),
     seeds: z.array(seed).min(1).max(100_000).optional().describe('one for each picture, instead of seed and count'),
     batch: count.max(1024).default(8).describe('most pictures that are made at once'),
     width: count.optional().describe('in pixels; by default as in training'),

@@ -1,0 +1,146 @@
+import { basename, dirname, extname, join } from 'node:path'
+import { z } from 'zod'
+import { fileInfo, readBytes } from '#platform'
+import { describePng, detectTerminalPictures, type Image, type Parameters, terminalPicture } from '../image/index.js'
+import type { GenerateEvent, GenerateOptions } from '../pipelines/generation/events.js'
+import { load } from '../pipelines/load.js'
+import type { Model } from '../pipelines/model.js'
+import { settingsOf } from '../pipelines/settings/parameters.js'
+import { FileError } from '../platform/errors.js'
+import type { Io } from './io.js'
+import { modelFlags, weighed } from './model-flags.js'
+import { settingsOfFlags } from './setting-flags.js'
+
+/** The flags of every command that paints, beside the settings of what it paints. */
+export const paintingFlags = {
+  prompt: z.string().optional().meta({ positional: true }).describe('what to paint; models without text take none'),
+  out: z
+    .string()
+    .optional()
+    .meta({ short: 'o', placeholder: 'FILE' })
+    .describe('where to write (default PROMPT-SEED.png or CLASS-SEED.png); several pictures are numbered'),
+  ...modelFlags,
+  embedding: z
+    .array(z.string())
+    .default([])
+    .meta({ placeholder: 'FILE' })
+    .describe('know the words of a textual inversion; repeat for more'),
+  control: z
+    .array(z.string())
+    .default([])
+    .meta({ placeholder: 'FILE[:WEIGHT]' })
+    .describe('follow a --hint by a ControlNet; repeat for more'),
+  like: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'PICTURE' })
+    .describe('take every setting that is not given, the prompt and seed too, from this PNG'),
+  device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
+  threads: z.int().positive().optional().describe('threads of the processor (default all)'),
+  show: z.boolean().default(true).describe('do not show the pictures in the terminal'),
+  json: z.boolean().default(false).describe('one JSON object for all pictures'),
+}
+
+/** Parsed flags of a command that paints; its settings are by their names. */
+export type PaintingFlags = z.output<z.ZodObject<typeof paintingFlags>> & Readonly<Record<string, unknown>>
+
+/** A picture that was written. */
+export interface Written {
+  readonly path: string
+  readonly settings: Parameters
+}
+
+/** What a command paints: the settings that it knows, and how it starts. */
+export interface Painting {
+  readonly shape: z.ZodRawShape
+  start(model: Model, prompt: string, options: GenerateOptions): AsyncGenerator<GenerateEvent, void>
+}
+
+/** Runs what a command paints, writes the pictures, and tells of them. */
+export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
+  const { prompt, out, model: file, like, device, threads, show, json, lora, embedding, control } = flags
+  const before = like === undefined ? undefined : await parametersAt(like)
+  const known = before && settingsOf(before)
+  const wanted = prompt ?? before?.prompt ?? ''
+  const place = await placeOf(out)
+  progress(io, 'loading')
+  const given = await settingsOfFlags(painting.shape, flags)
+  await using model = await load(file, {
+    device,
+    threads,
+    loras: lora.map(weighed),
+    words: embedding,
+    controls: control.map(weighed),
+  })
+  if (before?.model !== undefined && before.model !== model.name) {
+    io.err(`${like} was made by the model ${before.model}, this one will be by ${model.name}\n`)
+  }
+  const begun = io.clock()
+  const written: Written[] = []
+  let pictures = 1
+  const showPicture = async (image: Image) =>
+    show && io.err(await terminalPicture(image, detectTerminalPictures({ env: process.env, isTerminal: io.terminal })))
+  for await (const event of painting.start(model, wanted, { ...known, ...given, signal: io.signal })) {
+    if (event.type === 'start') {
+      pictures = event.seeds.length
+      if (event.tokensLeftOut > 0)
+        io.err(`The prompt is too long for this model: its last ${event.tokensLeftOut} tokens are left out\n`)
+    } else if (event.type === 'step') {
+      progress(io, `step ${event.step}/${event.total}`)
+      if (event.previews && io.terminal) for (const preview of event.previews) await showPicture(preview)
+    } else {
+      const { image, index, seed, settings } = event
+      const path = place({ index, pictures, prompt: wanted || String(flags.class ?? ''), seed })
+      await image.save(path)
+      written.push({ path, settings })
+      progress(io, '')
+      await showPicture(image)
+      if (!json) io.out(`${path}\n`)
+    }
+  }
+  const seconds = (io.clock() - begun).toFixed(1)
+  const { steps, sampler, seed } = written[0]!.settings
+  io.err(`${steps} steps of ${sampler}, seed ${seed}${written.length > 1 ? ' and on' : ''}, ${seconds} s\n`)
+  return written
+}
+
+/** One line that is written over, on a terminal. */
+function progress({ err, terminal }: Io, text: string): void {
+  if (terminal) err(`\r\u001b[K${text}`)
+}
+
+async function parametersAt(picture: string): Promise<Parameters> {
+  const { parameters } = await describePng(await readBytes(picture), picture)
+  if (parameters === undefined)
+    throw new FileError(picture, 'carries no settings: wanted is a PNG that latentkit or a web UI in its format wrote')
+  return parameters
+}
+
+/** A picture to be placed. */
+interface Placed {
+  readonly index: number
+  /** How many there will be. */
+  readonly pictures: number
+  readonly prompt: string
+  readonly seed: number
+}
+
+/** Where each picture goes: a file, numbered files, or files named after the prompt and the seed in a folder. */
+async function placeOf(out: string | undefined): Promise<(placed: Placed) => string> {
+  const folder = out !== undefined && (/[/\\]$/.test(out) || (await fileInfo(out))?.kind === 'folder')
+  if (out === undefined || folder) return ({ prompt, seed }) => join(out ?? '', `${fileName(prompt)}-${seed}.png`)
+  const kind = extname(out)
+  if (kind !== '' && kind.toLowerCase() !== '.png')
+    throw new FileError(out, 'would be no PNG; pictures are written as .png')
+  const stem = join(dirname(out), basename(out, kind))
+  return ({ index, pictures }) => (pictures > 1 ? `${stem}-${index + 1}.png` : `${stem}.png`)
+}
+
+/** A prompt as a file name: its letters and digits, hyphens between. */
+const fileName = (prompt: string): string =>
+  prompt
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .slice(0, 60)
+    .replace(/^-|-$/g, '') || 'picture'
