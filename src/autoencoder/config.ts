@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type TaesdConfig, taesdConfig, taesdFactor } from './taesd.js'
 
 const count = z.int().positive()
 
@@ -74,14 +75,28 @@ export const identityConfig = z.strictObject({
   embed_dim: count.default(3).describe('channels of the images'),
 })
 
-/** A first stage of any kind: a codebook has `n_embed`, the identity `f: 1`. */
-export const firstStageConfig = z.union([autoencoderConfig, vqConfig, identityConfig])
+/** A first stage of any kind: a codebook has `n_embed`, the identity `f: 1`, TAESD `latent_channels`. */
+export const firstStageConfig = z.union([
+  autoencoderConfig,
+  vqConfig,
+  identityConfig,
+  taesdConfig.extend({
+    latent_channels: count.describe('channels of the latents: 4 of Stable Diffusion 1, 2 and XL, 16 of 3'),
+  }),
+])
 
 export type DdConfig = z.infer<typeof ddConfig>
 export type AutoencoderConfig = z.infer<typeof autoencoderConfig>
 export type VqConfig = z.infer<typeof vqConfig>
 export type IdentityConfig = z.infer<typeof identityConfig>
 export type FirstStageConfig = z.infer<typeof firstStageConfig>
+
+/** Whether a first stage is tiny: its images are in [0, 1] and its latents those of the diffusion model, scaled. */
+export const isTaesd = (config: FirstStageConfig): config is TaesdConfig => 'latent_channels' in config
+
+/** Channels of a first stage's latents. */
+export const latentChannels = (config: FirstStageConfig): number =>
+  isTaesd(config) ? config.latent_channels : config.embed_dim
 
 /** Whether the latents of a first stage are codes. */
 export const hasCodebook = (config: FirstStageConfig): config is VqConfig => 'n_embed' in config
@@ -91,4 +106,4 @@ export const downsamplingFactor = ({ ch_mult }: DdConfig): number => 2 ** (ch_mu
 
 /** The same of a first stage of any kind. */
 export const firstStageFactor = (config: FirstStageConfig): number =>
-  'f' in config ? config.f : downsamplingFactor(config.ddconfig)
+  'f' in config ? config.f : isTaesd(config) ? taesdFactor : downsamplingFactor(config.ddconfig)

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { add, div } from '../tensor/binary.js'
 import { evaluate } from '../tensor/evaluate.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { drawing } from '../testing/values.js'
-import { firstStageConfig, firstStageFactor, hasCodebook } from './config.js'
+import { firstStageConfig, firstStageFactor, hasCodebook, latentChannels } from './config.js'
 import { decodeFirstStage, encodeFirstStage } from './first-stage.js'
 import { deviation, sample } from './posterior.js'
+import { decodeTaesd, encodeTaesd, taesdConfig } from './taesd.js'
 
 const ddconfig = {
   double_z: false,
@@ -54,6 +56,32 @@ test('a codebook: latents come before it, have no deviation, and are quantised w
   assert.deepEqual([...values[0]!.data], Array(8).fill(0))
   assert.deepEqual(values[1], values[2])
   assert.equal(firstStageFactor(config), 2)
+})
+
+test('TAESD: images in [-1, 1] around a network of [0, 1], latents a point', () => {
+  const config = firstStageConfig.parse({ latent_channels: 3, width: 4 })
+  const program = trace({ images: f32(1, 3, 8, 16), z: f32(1, 3, 1, 2) }, (at, { images, z }) => {
+    const posterior = encodeFirstStage(at, config, images)
+    return {
+      latents: sample(posterior, z),
+      plain: encodeTaesd(at('encoder'), taesdConfig.parse(config), div(add(images, 1), 2)),
+      images: decodeFirstStage(at, config, z),
+      unit: decodeTaesd(at('decoder'), taesdConfig.parse(config), z),
+    }
+  })
+  const { latents, plain, images, unit } = program.outputs
+  const values = evaluate([latents!, plain!, images!, unit!], {
+    ...drawnParameters(program),
+    images: drawing(5).normal(1, 3, 8, 16),
+    z: drawing(6).normal(1, 3, 1, 2),
+  })
+  assert.deepEqual(values[0], values[1])
+  assert.deepEqual(values[2]!.shape, [1, 3, 8, 16])
+  assert.deepEqual(
+    values[2]!.data,
+    values[3]!.data.map(value => 2 * value - 1),
+  )
+  assert.deepEqual([firstStageFactor(config), latentChannels(config), hasCodebook(config)], [8, 3, false])
 })
 
 test('each kind is told by its keys; a wrong key is refused', () => {

@@ -8,7 +8,7 @@ import { resizeNearest } from '../tensor/resize.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { tanh } from '../tensor/unary.js'
 
-/** Tiny autoencoder for other models' latents, f = 8. Source: madebyollin/taesd, taesd.py. */
+/** A tiny autoencoder of the scaled latents of a Stable Diffusion, f = 8. Source: madebyollin/taesd, taesd.py. */
 export const taesdConfig = z.strictObject({
   width: z.int().positive().default(64).describe('channels throughout'),
   latent_channels: z.int().positive().default(4),
@@ -16,6 +16,9 @@ export const taesdConfig = z.strictObject({
 })
 
 export type TaesdConfig = z.infer<typeof taesdConfig>
+
+/** Pixels along each side for which a latent stands. */
+export const taesdFactor = 8
 
 /** Images [batch, 3, h, w] in [0, 1] -> latents [batch, latent_channels, h/8, w/8]. */
 export function encodeTaesd(

@@ -1,4 +1,5 @@
 import { processor } from '#platform'
+import { latentChannels } from '../autoencoder/config.js'
 import { assumedConditions } from '../conditioning/index.js'
 import { openSqueezenet } from '../perceptual/weights.js'
 import { factorOf } from '../pipelines/model-config.js'
@@ -89,7 +90,7 @@ interface Measured {
 async function measured(device: Device, { autoencoder, diffusion, size }: FolderPlan): Promise<readonly Measured[]> {
   const config = diffusionModel(diffusion, autoencoder.first_stage_config, assumedConditions(diffusion.conditioning))
   const side = size / factorOf(config)
-  const shape = [config.first_stage_config.embed_dim, side, side] as const
+  const shape = [latentChannels(config.first_stage_config), side, side] as const
   const squeezenet = await openSqueezenet()
   const one = async (program: Program, steps: number, frozen: WeightSource): Promise<Measured> => {
     const trained = program.parameters.filter(({ name }) => frozen.get(name) === undefined)

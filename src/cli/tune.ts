@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { processor, readText } from '#platform'
-import { type FirstStageConfig, firstStageFactor, identityConfig } from '../autoencoder/config.js'
+import { type FirstStageConfig, firstStageFactor, identityConfig, latentChannels } from '../autoencoder/config.js'
 import { assumedConditions } from '../conditioning/index.js'
 import { modelConfig } from '../pipelines/model-config.js'
 import { keepTuning, openDevice, type TunedUse } from '../runtime/index.js'
@@ -92,7 +92,7 @@ async function programOf({ stage, recipe: path }: Flags): Promise<Program> {
   const { first_stage: at } = recipe
   const stage_config = at === undefined ? identityConfig.parse({ f: 1 }) : await stageOf(resolve(dirname(path), at))
   const side = recipe.data.size / firstStageFactor(stage_config)
-  const shapes = { batch: recipe.training.batch, latents: [stage_config.embed_dim, side, side] } as const
+  const shapes = { batch: recipe.training.batch, latents: [latentChannels(stage_config), side, side] } as const
   return diffusionProgram(
     diffusionModel(recipe, stage_config, assumedConditions(recipe.conditioning)),
     shapes,

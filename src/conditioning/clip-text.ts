@@ -14,6 +14,7 @@ import {
   huggingFaceTower,
   openClipTower,
   pooledWidth,
+  towerLayers,
   towerLength,
   towerWidth,
 } from '../text/clip-tower.js'
@@ -69,6 +70,7 @@ export const clipText = {
   request: {},
   files: ({ merges, ...rest }, at) => ({ ...rest, merges: at(merges) }),
   root: config => ('embedders' in config ? 'conditioner' : undefined),
+  layers: config => Math.max(...towersOf(config).map(towerLayers)),
   reach(config) {
     const towers = towersOf(config)
     const vector = sum(towers.map(pooledWidth))

@@ -118,6 +118,10 @@ export function reachOf(
   }
 }
 
+/** The most layers that a conditioning has one after the other. */
+export const deepestCondition = (config: ConditioningConfig | undefined): number =>
+  Math.max(0, ...present(config).map(({ conditioning, config }) => conditioning.layers?.(config) ?? 0))
+
 /** Inputs of all conditions of a model for one sample. */
 export const inputsOf = (config: ConditioningConfig | undefined, place: Place): Specs =>
   Object.assign({}, ...present(config).map(({ conditioning, config }) => conditioning.inputs(config, place)))

@@ -159,6 +159,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   size?(config: Config, request: Request): { readonly width: number; readonly height: number } | undefined
   /** Where the originals keep its parameters when it is a model's first, if not at `cond_stage_model`. */
   root?(config: Config): string | undefined
+  /** Layers of its network one after the other, where it has many. */
+  layers?(config: Config): number
   reach(config: Config, latentChannels: number): Reach
   /** Inputs of a sample, without the axis of the batch. */
   inputs(config: Config, place: Place): Specs

@@ -6,6 +6,7 @@ export {
   checkRequest,
   conditioningConfig,
   conditioningRecipe,
+  deepestCondition,
   embedConditions,
   embedderScope,
   inputsOf,

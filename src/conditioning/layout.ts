@@ -60,6 +60,7 @@ export const layout = {
       parse: text => boxesOf(text, "the picture's settings"),
     },
   },
+  layers: ({ n_layer }) => n_layer,
   reach: ({ n_embed }) => ({ context: n_embed }),
   inputs: config => ({ objects: i64(tokenCount(config)) }),
   embed: (at, config, { objects }) => ({ context: textEncoder(at, encoderOf(config), objects!) }),

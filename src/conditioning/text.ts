@@ -21,6 +21,7 @@ export const text = {
   config: textEncoderConfig,
   recipe,
   request: {},
+  layers: ({ n_layer }) => n_layer,
   reach: ({ n_embed }) => ({ context: n_embed }),
   inputs: ({ max_seq_len }) => ({ tokens: i64(max_seq_len) }),
   embed: (at, config, { tokens }) => ({ context: textEncoder(at, config, tokens!) }),

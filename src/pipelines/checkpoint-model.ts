@@ -1,4 +1,4 @@
-import { type ConditionsReader, readersOf } from '../conditioning/index.js'
+import { type ConditionsReader, deepestCondition, readersOf } from '../conditioning/index.js'
 import { modelSchedule } from '../diffusion/index.js'
 import { FileError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
@@ -65,8 +65,8 @@ function checkDepth(name: string, { first_stage_config, unet_config, conditionin
     unet_config?.channel_mult.length,
     unet_config?.num_res_blocks,
     unet_config?.transformer_depth,
-    conditioning?.text?.n_layer,
-    conditioning?.layout?.n_layer,
+    unet_config?.transformer_depth_middle,
+    deepestCondition(conditioning),
   )
   if (deepest > tensors)
     throw new FileError(name, `describes a model of ${deepest} layers in a row, but holds only ${tensors} tensors`)

@@ -106,7 +106,7 @@ function expressed<T>(file: string, write: () => T): T {
 }
 
 function autoencoderOf({ first_stage_config: stage }: Pick<ModelConfig, 'first_stage_config'>) {
-  if ('f' in stage || 'n_embed' in stage)
+  if (!('ddconfig' in stage) || 'n_embed' in stage)
     throw new LatentkitError('Only models over a KL autoencoder are written for other tools; found another first stage')
   return stage
 }

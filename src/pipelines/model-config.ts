@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { firstStageConfig, firstStageFactor } from '../autoencoder/config.js'
+import { firstStageConfig, firstStageFactor, latentChannels } from '../autoencoder/config.js'
 import { type ConditioningConfig, conditioningConfig, reachOf } from '../conditioning/index.js'
 import { type UnetConfig, unetConfig } from '../unet/config.js'
 import { contextWidth } from '../unet/unet.js'
@@ -45,7 +45,7 @@ const wholeModel = z
     diffusion: diffusionConfig.optional(),
   })
   .superRefine((config, { addIssue }) => {
-    const channels = config.first_stage_config.embed_dim
+    const channels = latentChannels(config.first_stage_config)
     const problem = (path: string[], message: string) => addIssue({ code: 'custom', path, message })
     for (const name of ['scale_factor', 'shift_factor'] as const) {
       const value = config[name]
@@ -84,9 +84,8 @@ export function checkReach(
   if (conflict !== undefined) problem(['conditioning'], conflict)
   const beside = concat > 0 ? ` and the conditions ${concat}: wanted ${channels + concat}` : ''
   if (unet.in_channels !== channels + concat)
-    problem(['unet_config', 'in_channels'], `the latents have ${channels} channels (embed_dim)${beside}`)
-  if (unet.out_channels !== channels)
-    problem(['unet_config', 'out_channels'], `the latents have ${channels} channels (embed_dim)`)
+    problem(['unet_config', 'in_channels'], `the latents have ${channels} channels${beside}`)
+  if (unet.out_channels !== channels) problem(['unet_config', 'out_channels'], `the latents have ${channels} channels`)
   if (contextWidth(unet) !== context)
     problem(['unet_config', 'context_dim'], `the conditions give tokens ${context ?? 'of no'} wide`)
   const told = vector === undefined ? y : 'sequential'

@@ -1,3 +1,4 @@
+import { latentChannels } from '../autoencoder/config.js'
 import { decodeFirstStage as decode, encodeFirstStage as encode } from '../autoencoder/first-stage.js'
 import type { Posterior } from '../autoencoder/posterior.js'
 import { type Conditioned, embedConditions, type Place } from '../conditioning/index.js'
@@ -16,7 +17,7 @@ import { channelValues, type ModelConfig } from './model-config.js'
 export const encodeImages = (at: Scope, config: ModelConfig, images: Tensor): Posterior =>
   encode(at('first_stage_model'), config.first_stage_config, images)
 
-/** Images of the first stage's own latents [batch, embed_dim, h, w]. */
+/** Images of the first stage's own latents [batch, channels, h, w]. */
 export const decodeFirstStage = (at: Scope, config: ModelConfig, latents: Tensor): Tensor =>
   decode(at('first_stage_model'), config.first_stage_config, latents)
 
@@ -33,7 +34,7 @@ export const fromModelScale = (config: ModelConfig, latents: Tensor): Tensor =>
   add(div(latents, factor(config, 'scale_factor')), factor(config, 'shift_factor'))
 
 const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Tensor => {
-  const channels = config.first_stage_config.embed_dim
+  const channels = latentChannels(config.first_stage_config)
   return constant(channelValues(config[name], channels), [1, channels, 1, 1])
 }
 
@@ -44,7 +45,7 @@ export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Ten
     encode: images => toModelScale(config, encodeImages(at, config, images).mean),
   })
 
-/** What the diffusion model predicts of noisy latents [batch, embed_dim, h, w] at times [batch]. */
+/** What the diffusion model predicts of noisy latents [batch, channels, h, w] at times [batch]. */
 export function predict(
   at: Scope,
   config: ModelConfig,

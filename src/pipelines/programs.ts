@@ -1,3 +1,4 @@
+import { latentChannels } from '../autoencoder/config.js'
 import { inputsOf, type Place } from '../conditioning/index.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, type Spec } from '../tensor/tensor.js'
@@ -13,7 +14,7 @@ export interface Size {
 /** [channels, height, width] of the latents of a picture. */
 export function latentShape(config: ModelConfig, { width, height }: Size): readonly [number, number, number] {
   const factor = factorOf(config)
-  return [config.first_stage_config.embed_dim, height / factor, width / factor]
+  return [latentChannels(config.first_stage_config), height / factor, width / factor]
 }
 
 /** A picture's size and that of its latents, as conditions are told. */

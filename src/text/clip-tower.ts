@@ -41,7 +41,7 @@ export type ClipTower = z.output<typeof huggingFaceTower> | z.output<typeof open
 
 /** Tells where a tower has no such layer as is asked for. */
 export function checkLayer(tower: ClipTower, { addIssue }: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
-  const layers = layerCount(tower)
+  const layers = towerLayers(tower)
   if (layersFromEnd(tower) > layers)
     addIssue({
       code: 'custom',
@@ -52,7 +52,8 @@ export function checkLayer(tower: ClipTower, { addIssue }: Pick<z.core.$Refineme
 
 const isOpenClip = (tower: ClipTower): tower is z.output<typeof openClipTower> => 'width' in tower
 
-const layerCount = (tower: ClipTower): number => (isOpenClip(tower) ? tower.layers : tower.num_hidden_layers)
+/** Layers of its transformer. */
+export const towerLayers = (tower: ClipTower): number => (isOpenClip(tower) ? tower.layers : tower.num_hidden_layers)
 
 /** Which layer is taken, counted from the end: 1 is the last. */
 export const layersFromEnd = ({ layer }: Pick<ClipTower, 'layer'>): number =>
@@ -87,7 +88,7 @@ export interface EncodedText {
 export function clipTower(root: Scope, tower: ClipTower, tokens: Tensor): EncodedText {
   const fromEnd = layersFromEnd(tower)
   // The pooled text comes from the last layer, whichever the context is of.
-  const layers = layerCount(tower) - (tower.pooled ? 0 : fromEnd - 1)
+  const layers = towerLayers(tower) - (tower.pooled ? 0 : fromEnd - 1)
   const index = tower.pooled ? -fromEnd : -1
   if (isOpenClip(tower)) {
     const at = root('model')

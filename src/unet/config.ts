@@ -44,6 +44,11 @@ export const unetConfig = z
     use_new_attention_order: z.boolean().default(false).describe('split q, k and v first, then into heads'),
     use_spatial_transformer: z.boolean().optional().describe('transformers instead of plain self-attention'),
     transformer_depth: perLevel.default(1).describe('transformer blocks at each place'),
+    transformer_depth_middle: z
+      .int()
+      .nonnegative()
+      .optional()
+      .describe('transformer blocks in the middle; those of the last level if not given'),
     context_dim: z
       .union([count, z.array(count)])
       .nullish()

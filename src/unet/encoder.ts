@@ -61,7 +61,9 @@ export function blocksOf(config: UnetConfig, { emb, context, dropout, changes = 
       return run((h, context) => spatialTransformer(at, h, context, options), h, context)
     },
     attends: (level, i) =>
-      config.attention_resolutions.includes(2 ** level) && i < (config.num_attention_blocks?.[level] ?? Infinity),
+      config.attention_resolutions.includes(2 ** level) &&
+      i < (config.num_attention_blocks?.[level] ?? Infinity) &&
+      hasAttention(config, { part: 'input', level }),
   }
 }
 
@@ -106,9 +108,20 @@ export function encoderHalf(
   }
   const middle = at('middle_block')
   h = residual(middle('0'), h)
-  if (!config.disable_middle_transformer) h = attend(middle('1'), h, { part: 'middle', block: 0, level: levels - 1 })
+  const place = { part: 'middle', block: 0, level: levels - 1 } as const
+  if (!config.disable_middle_transformer && hasAttention(config, place)) h = attend(middle('1'), h, place)
   return { skips, middle: middle.mark(residual(middle('2'), h)) }
 }
+
+type Depth = Pick<UnetPlace, 'part' | 'level'>
+
+/** Transformer blocks at a place. Source: generative-models, openaimodel.py, transformer_depth_middle. */
+const depthAt = (config: UnetConfig, { part, level }: Depth): number =>
+  (part === 'middle' ? config.transformer_depth_middle : undefined) ?? atLevel(config.transformer_depth, level)
+
+/** A transformer of no blocks is none: diffusers' way of saying where there is no attention. */
+const hasAttention = (config: UnetConfig, place: Depth): boolean =>
+  !config.use_spatial_transformer || depthAt(config, place) > 0
 
 /**
  * Heads of a plain attention block. num_heads_upsample counts only where neither num_head_channels nor the later rule
@@ -134,7 +147,7 @@ function transformerOptions(
   return {
     heads,
     headChannels: num_head_channels === -1 || legacy ? Math.floor(channels / heads) : num_head_channels,
-    depth: atLevel(config.transformer_depth, level),
+    depth: depthAt(config, place),
     contextDim: contextWidth(config),
     disableSelfAttention: disabled ?? false,
     linearProjections: config.use_linear_in_transformer,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type FirstStageConfig, firstStageConfig } from '../../autoencoder/config.js'
-import { assumedConditions, requestFields, withFiles } from '../../conditioning/index.js'
+import { type FirstStageConfig, firstStageConfig, latentChannels } from '../../autoencoder/config.js'
+import { assumedConditions, withFiles } from '../../conditioning/index.js'
 import { decodeImage, type Image, resizeImage } from '../../image/index.js'
 import { load } from '../../pipelines/load.js'
 import { modelConfig } from '../../pipelines/model-config.js'
@@ -91,7 +91,7 @@ test('every configuration of the paper fits its first stage, and has as many par
     const stage = stageOf(recipe)
     const model = diffusionModel(recipe, stage, assumedConditions(recipe.conditioning))
     const side = Number(model.unet_config!.image_size)
-    const latents = [stage.embed_dim, side, side] as const
+    const latents = [latentChannels(stage), side, side] as const
     const { parameters } = diffusionProgram(model, { batch: 1, latents }, recipe.loss)
     const count = (prefix: string) =>
       parameters.filter(p => p.name.startsWith(prefix)).reduce((sum, { shape }) => sum + sizeOf(shape), 0) / 1e6
@@ -207,10 +207,8 @@ for (const [name, given] of twins) {
       const without = Object.fromEntries(Object.entries(request).filter(([field]) => field !== missing))
       await assert.rejects(model.generate('', { ...without, steps: 2 }).image(), /wanted is/)
     }
-    const foreign = Object.keys(requestFields).find(
-      field => !(field in request) && !(field === 'neighbours' || field === 'image'),
-    )!
-    const strange = { class: 'hat', boxes: [], map: picture, mask: picture }[foreign]
+    const fields = { class: 'hat', boxes: [], map: picture }
+    const [foreign, strange] = Object.entries(fields).find(([field]) => !(field in request))!
     assert.throws(() => model.generate('', { ...request, [foreign]: strange }), /is not for this model/)
   })
 }

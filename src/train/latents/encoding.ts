@@ -1,3 +1,4 @@
+import { latentChannels } from '../../autoencoder/config.js'
 import {
   type Address,
   everySample,
@@ -96,7 +97,7 @@ export async function* encodeFile(
       skipped.push({ place: sample.key, reason: error.message })
       continue
     }
-    const shape = [config.first_stage_config.embed_dim, image.height / factor, image.width / factor] as const
+    const shape = [latentChannels(config.first_stage_config), image.height / factor, image.width / factor] as const
     if (records.length > 0 && (length + sizeOf(shape)) * (flip ? 16 : 8) > fileBytes) {
       next = sample.address
       break
