@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import * as browser from './browser/index.js'
 import { FileError, LatentkitError } from './errors.js'
 import * as node from './node/index.js'
@@ -144,6 +145,22 @@ test('errors name the file and say what to do', async () => {
   await node.appendFile(join(folder, 'log', 'x.jsonl'), 'b\n')
   assert.equal(await readFile(join(folder, 'log', 'x.jsonl'), 'utf8'), 'a\nb\n')
   await assert.rejects(node.readText(new Uint8Array([0xff])), /not UTF-8/)
+})
+
+test('a damaged gzip stream is an error behind what was readable, in one piece or several', async () => {
+  const packed = gzipSync(Uint8Array.from({ length: 100_000 }, (_, i) => (i * i) % 253))
+  const damaged = Uint8Array.from(packed)
+  damaged[damaged.length - 6]! ^= 1
+  for (const length of [damaged.length, 1000]) {
+    async function* pieces() {
+      for (let at = 0; at < damaged.length; at += length) yield damaged.subarray(at, at + length)
+    }
+    let unpacked = 0
+    await assert.rejects(async () => {
+      for await (const piece of node.gunzip(pieces())) unpacked += piece.length
+    }, /incorrect data check/)
+    assert.ok(unpacked > 0)
+  }
 })
 
 test('a browser page refuses what needs a disk', async () => {

@@ -27,10 +27,16 @@ export async function* gunzip(pieces: AsyncIterable<Uint8Array>): AsyncGenerator
   let failure: Error | undefined
   stream.on('data', (piece: Buffer) => out.push(view(piece)))
   stream.on('error', error => (failure = error))
+  let wake = () => {}
   const closed = new Promise<void>(done => stream.once('close', done))
+  // Whoever writes to a stream that fails on it is never called back.
+  stream.once('close', () => wake())
   try {
     for await (const piece of pieces) {
-      await new Promise<void>(done => stream.write(piece, () => done()))
+      await new Promise<void>(done => {
+        wake = done
+        stream.write(piece, () => done())
+      })
       yield* out.splice(0)
       if (failure) throw failure
     }
