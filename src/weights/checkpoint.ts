@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import type { TensorData } from './dtypes.js'
+import type { Family } from './families/family.js'
 import {
   encodeSafetensors,
   openSafetensors,
@@ -9,7 +10,8 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from './safetensors.js'
-import { closingOnError, type StoredTensor } from './tensor-file.js'
+import { storedTensors } from './stored.js'
+import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from './tensor-file.js'
 
 /** Raised when an older latentkit could no longer read what a newer one writes. */
 const formatVersion = 1
@@ -50,6 +52,8 @@ export interface CheckpointContents<Tensor extends TensorToWrite = TensorToWrite
 /** A checkpoint whose tensors are read when asked for; their entries hold their places in the file. */
 export interface Checkpoint extends Pick<SafetensorsFile, 'name' | 'read' | 'close'> {
   readonly info: CheckpointInfo
+  /** What a checkpoint of another tool was recognised as. */
+  readonly family?: Pick<Family, 'name' | 'title' | 'vocabulary'>
   readonly weights: ReadonlyMap<string, StoredTensor>
   readonly training: TrainingState<StoredTensor> | undefined
   /** Reads a tensor of the training state by its name there. */
@@ -104,7 +108,11 @@ function flatten<Tensor extends TensorToWrite>({ info, weights, training }: Chec
  * const { config } = checkpoint.info
  */
 export async function openCheckpoint(source: FileSource): Promise<Checkpoint> {
-  const file = await openSafetensors(source)
+  return checkpointOf(await openSafetensors(source))
+}
+
+/** The checkpoint in a file that is open already; closing it closes the file, and so does refusing it. Throws as `openCheckpoint`. */
+export async function checkpointOf(file: TensorFile<TensorInfo | StoredTensor>): Promise<Checkpoint> {
   return closingOnError(file, async () => {
     const texts = new Map<string, string>()
     for (const [key, text] of file.metadata) {
@@ -123,7 +131,7 @@ export async function openCheckpoint(source: FileSource): Promise<Checkpoint> {
     if (!info.success) throw new FileError(file.name, `is a damaged checkpoint: ${z.prettifyError(info.error)}`)
     const weights = new Map<string, StoredTensor>()
     const tensors = new Map<string, StoredTensor>()
-    for (const [name, tensor] of file.tensors) {
+    for (const [name, tensor] of storedTensors(file)) {
       if (name.startsWith(trainingPrefix)) tensors.set(name.slice(trainingPrefix.length), tensor)
       else weights.set(name, tensor)
     }
@@ -144,7 +152,7 @@ export function isCheckpoint(metadata: ReadonlyMap<string, string>): boolean {
   return metadata.has(`${metadataPrefix}format`)
 }
 
-function checkFormat(file: SafetensorsFile, format: string | undefined): void {
+function checkFormat(file: TensorFile, format: string | undefined): void {
   if (format === undefined) {
     const [first] = file.tensors.keys()
     throw new FileError(

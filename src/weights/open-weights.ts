@@ -15,7 +15,11 @@ import { openTorchFile } from './torch-file.js'
  * const file = await openWeights('v1-5-pruned-emaonly.safetensors')
  */
 export async function openWeights(from: SourceLike): Promise<TensorFile<TensorInfo | StoredTensor>> {
-  const source = await openSource(from)
+  return weightsOf(await openSource(from))
+}
+
+/** The same of a source that is open already; closing the file closes it, and so does refusing it. */
+export async function weightsOf(source: FileSource): Promise<TensorFile<TensorInfo | StoredTensor>> {
   if (source.name.endsWith('.json')) {
     return openShardedSafetensors(source, shard => openSource(beside(source, shard)))
   }

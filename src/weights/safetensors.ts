@@ -3,6 +3,7 @@ import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
 import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
+import { readStored } from './stored.js'
 import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
 
 /** A safetensors file whose tensors are read when asked for; each entry tells the tensor's place in the file. */
@@ -31,10 +32,6 @@ export async function openSafetensors(source: FileSource): Promise<SafetensorsFi
     read: async name => readStored(wantedTensor(source.name, tensors, name)),
     close: () => source.close(),
   }
-}
-
-async function readStored({ dtype, shape, source, begin, end }: StoredTensor): Promise<TensorData> {
-  return { dtype, shape, bytes: await source.read(begin, end - begin) }
 }
 
 /** Reads a whole safetensors file from memory; the tensors are views of `bytes`. Throws as `openSafetensors` does. */

@@ -1,4 +1,6 @@
 export { autoencoderFromDiffusers, autoencoderRenames, autoencoderToDiffusers } from './autoencoder.js'
 export { controlRenames } from './control-names.js'
+export { type DiffusersFolder, isDiffusersFolder, openDiffusersFolder, type TowerConfig } from './folder.js'
+export { scheduleFromDiffusers } from './scheduler.js'
 export { unetFromDiffusers, unetToDiffusers } from './unet-config.js'
 export { unetRenames } from './unet-names.js'

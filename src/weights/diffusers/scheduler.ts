@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { FileError } from '../../platform/errors.js'
+
+/** The names differ: CompVis' linear is diffusers' scaled_linear. */
+const betaSchedules = { scaled_linear: 'linear', linear: 'sqrt_linear', squaredcos_cap_v2: 'cosine' } as const
+const predictions = { epsilon: 'epsilon', v_prediction: 'v', sample: 'x0' } as const
+
+const schedulerSchema = z.object({
+  num_train_timesteps: z.int().positive().max(100_000).default(1000),
+  beta_start: z.number().positive().lt(1).default(1e-4),
+  beta_end: z.number().positive().lt(1).default(2e-2),
+  beta_schedule: z.enum(['scaled_linear', 'linear', 'squaredcos_cap_v2']).default('linear'),
+  prediction_type: z.enum(['epsilon', 'v_prediction', 'sample']).default('epsilon'),
+  rescale_betas_zero_snr: z.boolean().nullish(),
+  trained_betas: z.null().optional(),
+})
+
+/** The noise schedule of a scheduler_config.json in CompVis' words; a FileError names what they cannot say. */
+export function scheduleFromDiffusers(json: unknown, file: string): Record<string, unknown> {
+  const parsed = schedulerSchema.safeParse(json)
+  if (!parsed.success)
+    throw new FileError(file, `cannot be used as the config of a noise schedule: ${z.prettifyError(parsed.error)}`)
+  const { num_train_timesteps, beta_start, beta_end, beta_schedule, prediction_type, rescale_betas_zero_snr } =
+    parsed.data
+  return {
+    parameterization: predictions[prediction_type],
+    timesteps: num_train_timesteps,
+    beta_schedule: betaSchedules[beta_schedule],
+    linear_start: beta_start,
+    linear_end: beta_end,
+    // A network that predicts noise cannot begin without any signal; there it is a sampler's matter.
+    ...(rescale_betas_zero_snr && prediction_type !== 'epsilon' && { zero_terminal_snr: true }),
+  }
+}

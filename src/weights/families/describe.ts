@@ -1,0 +1,35 @@
+import type { Shapes } from './names.js'
+
+/** Files that are no model by themselves, by names that only they have. */
+const others: readonly (readonly [RegExp, string])[] = [
+  [/(lora_|\.lora|hada_w|lokr_w)/, 'an adapter (LoRA or the like): load a model and add it with lora'],
+  [/^(control_model\.|controlnet_|input_hint_block\.)/, 'a ControlNet: load a model and add it with control'],
+  [/(^|\.)joint_blocks\.\d/, 'Stable Diffusion 3 or another transformer, which latentkit does not have'],
+  [/(^|\.)(double_blocks|double_layers)\.\d/, 'Flux or another transformer, which latentkit does not have'],
+  [
+    /^(down_blocks|up_blocks|mid_block)\./,
+    'one network of a diffusers folder: load the folder that has its model_index.json',
+  ],
+  [/^(transformer\.)?text_model\./, 'a text encoder alone'],
+  [/^(string_to_param|emb_params|\*$)/, 'a textual-inversion embedding: load a model and add it with words'],
+  [/\.motion_modules\./, 'a motion module'],
+]
+
+/** Parts of whole models, by the places where their tensors lie. */
+const parts: readonly (readonly [RegExp, string])[] = [
+  [/^model\.diffusion_model\./, 'a UNet'],
+  [/^first_stage_model\./, 'a first stage'],
+  [/^(cond_stage_model|conditioner)\./, 'an embedder of conditions'],
+]
+
+/** What a file that is of no family looks like, for people. */
+export function describeTensors(tensors: Shapes): string {
+  const names = [...tensors.keys()]
+  const other = others.find(([pattern]) => names.some(name => pattern.test(name)))
+  if (other) return `it looks like ${other[1]}`
+  const found = parts.filter(([pattern]) => names.some(name => pattern.test(name))).map(([, what]) => what)
+  if (found.length === 0)
+    return `its ${names.length} tensors (${names[0]?.slice(0, 80)}, …) are of no network that is known`
+  const into = tensors.get('model.diffusion_model.input_blocks.0.0.weight')?.shape[1]
+  return `it holds ${found.join(', ')}${into === undefined ? '' : ` (the UNet takes ${into} channels)`} and is none of the families in that combination`
+}

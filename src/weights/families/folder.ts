@@ -1,0 +1,43 @@
+import type { Checkpoint } from '../checkpoint.js'
+import type { DiffusersFolder, TowerConfig } from '../diffusers/index.js'
+import { storedTensors } from '../stored.js'
+import type { ConfigJson } from './family.js'
+import { checkpointWith, type ForeignOptions, foreignCheckpoint, recognised } from './foreign.js'
+import { originalNames } from './original-names.js'
+import { recognise } from './recognise.js'
+
+/**
+ * Takes over an opened folder of diffusers. Its family is told by its tensors, as that of any file; of the configuration
+ * the folder's own words come first.
+ *
+ * @throws FileError where it is of no known family.
+ */
+export async function folderCheckpoint(folder: DiffusersFolder, options: ForeignOptions = {}): Promise<Checkpoint> {
+  if (options.config !== undefined) return foreignCheckpoint(folder, options)
+  const weights = originalNames(storedTensors(folder))
+  const first = recognised(folder.name, weights, undefined)
+  const { diffusion, unet, firstStage, scaleFactor, merges } = folder
+  const predictsV = diffusion?.parameterization === 'v'
+  const { family, config } = first.family.name === 'sd2' && predictsV ? recognise(weights, 'sd2-v')! : first
+  const { image_size } = config.unet_config as ConfigJson
+  const conditioning = config.conditioning as ConfigJson
+  return checkpointWith(folder, weights, {
+    family,
+    config: {
+      ...config,
+      first_stage_config: firstStage,
+      scale_factor: scaleFactor,
+      unet_config: { image_size, ...unet },
+      conditioning: { ...conditioning, clip_text: textOf(conditioning.clip_text as ConfigJson, folder.towers) },
+      ...(diffusion && { diffusion }),
+    },
+    ...(merges !== undefined && { vocabulary: JSON.stringify({ kind: 'clip', merges }) }),
+  })
+}
+
+/** The words of text encoders with what the folder says of them; a single one's output is its last layer's, pipelines have no other. */
+function textOf(words: ConfigJson, towers: readonly TowerConfig[]): ConfigJson {
+  const { embedders } = words
+  if (!Array.isArray(embedders)) return { ...words, ...towers[0], layer: 'last' }
+  return { ...words, embedders: embedders.map((embedder: ConfigJson, i) => ({ ...embedder, ...towers[i] })) }
+}

@@ -1,0 +1,5 @@
+export type { ConfigJson, Family } from './family.js'
+export { folderCheckpoint } from './folder.js'
+export { type ForeignOptions, foreignCheckpoint } from './foreign.js'
+export { families, type Recognised, recognise } from './recognise.js'
+export { whyUnneeded } from './unneeded.js'
