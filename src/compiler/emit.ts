@@ -56,9 +56,9 @@ export function emitProgram(
   let step = 0
   const flexible = new Map<string, Message>()
 
-  const plain: Emitter['node'] = (type, inputs, attributes = {}, { domain = '' } = {}) => {
+  const plain: Emitter['node'] = (type, inputs, attributes = {}, { domain = '', result = 0 } = {}) => {
     const output = `${type}_${counter++}`
-    nodes.push({ type, inputs, output, attributes, domain, step })
+    nodes.push({ type, inputs, output, result, attributes, domain, step })
     if (domain !== '') domains.add(domain)
     return output
   }
@@ -141,13 +141,14 @@ export function emitProgram(
     const result = names.get(tensor)!
     const last = stored(tensor.dtype) === 'f64' ? cast(result, 'f32') : result
     if (produced.has(last) && !renamed.has(last)) renamed.set(last, name)
-    else nodes.push({ type: 'Identity', inputs: [last], output: name, attributes: {}, domain: '', step })
+    else nodes.push({ type: 'Identity', inputs: [last], output: name, result: 0, attributes: {}, domain: '', step })
     return valueMessage(name, tensor.dtype, tensor.shape)
   })
   const nameOf = (name: string): string => renamed.get(name) ?? name
-  const messages = (training ? fileOrder(nodes) : nodes).map(({ type, inputs, output, attributes, domain }) =>
-    nodeMessage(nameOf(output), type, inputs.map(nameOf), [nameOf(output)], attributes, domain),
-  )
+  const messages = (training ? fileOrder(nodes) : nodes).map(({ type, inputs, output, result, attributes, domain }) => {
+    const unused = Array.from({ length: result }, (_, i) => `${output}_unused${i}`)
+    return nodeMessage(nameOf(output), type, inputs.map(nameOf), [...unused, nameOf(output)], attributes, domain)
+  })
   inputs.push(...flexible.values())
   const bytes = modelBytes({ nodes: messages, initialisers, inputs, outputs, domains: [...domains] })
   return { bytes, feeds, outputs: Object.keys(program.outputs) }

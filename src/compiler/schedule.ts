@@ -7,6 +7,8 @@ export interface EmittedNode {
   readonly type: string
   readonly inputs: readonly string[]
   readonly output: string
+  /** Which of the node's results the output is; those before it go unused. */
+  readonly result: number
   readonly attributes: Readonly<Record<string, NodeAttribute>>
   readonly domain: string
   /** Which of the program's operations it belongs to, in the order in which they are to run. */

@@ -1,3 +1,4 @@
+export { logLinear } from './align-your-steps.js'
 export { type BetaSchedule, cumulativeAlphas, makeBetas } from './betas.js'
 export { type DdimParameters, ddimParameters, ddimTimesteps } from './ddim-steps.js'
 export { type DdpmBuffers, ddpmBuffers } from './ddpm-buffers.js'
@@ -26,9 +27,17 @@ export {
   toX0,
   vpLevel,
 } from './parameterization.js'
+export { quantileOfSizes } from './quantile.js'
 export { lastSteps, type SamplingPlanOptions, samplingPlan, stepsBetween } from './sampling-plan.js'
-export { type Levels, type SamplingSchedule, type ScheduleOptions, schedules } from './sampling-schedules.js'
 export {
+  type Levels,
+  levelsByFormula,
+  type SamplingSchedule,
+  type ScheduleOptions,
+  schedules,
+} from './sampling-schedules.js'
+export {
+  betaSigmas,
   type DiscreteSigmas,
   discreteSigmas,
   exponentialSigmas,

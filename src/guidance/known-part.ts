@@ -1,4 +1,4 @@
-import { combine, type Level } from '../diffusion/index.js'
+import { combine, type Level, type Parameterization, target, toEpsilon } from '../diffusion/index.js'
 
 export interface KnownPart {
   /** The original, [batch, channels, height, width]. */
@@ -28,4 +28,37 @@ export function keepKnown({ x0, mask, shape, noise }: KnownPart): (x: Float32Arr
     const original = combine(alpha, x0, sigma, noise())
     return x.map((value, i) => original[i]! * maskAt(i) + value * (1 - maskAt(i)))
   }
+}
+
+/** What a prediction for a batch stands on, and the known part of each of its images. */
+export interface KnownPrediction {
+  /** [batch, channels, height, width]. */
+  readonly x: Float32Array
+  readonly level: Level
+  readonly parameterization: Parameterization
+  readonly shape: readonly [number, number, number, number]
+  /** Of one image for all, [channels, height, width]. */
+  readonly original: Float32Array
+  /** 1 keeps the original, 0 paints anew, [height, width]. */
+  readonly kept: Float32Array
+}
+
+/**
+ * The same for any sampler: the prediction says of the known part that its image is the original, so that every step, of
+ * whatever order, leads there from the noise that x holds. Source: stable-diffusion-webui, modules/sd_samplers_cfg_denoiser.py,
+ * CFGDenoiser.forward, where the mask is applied to the denoised latent.
+ */
+export function knownPrediction(
+  prediction: Float32Array,
+  { x, level, parameterization, shape, original, kept }: KnownPrediction,
+): Float32Array {
+  const [batch, , height, width] = shape
+  const x0 = new Float32Array(x.length)
+  for (let i = 0; i < batch; i++) x0.set(original, i * original.length)
+  const known = target(x0, toEpsilon(x0, x, level, 'x0'), level, parameterization)
+  const area = height * width
+  return prediction.map((value, i) => {
+    const share = kept[i % area]!
+    return share * known[i]! + (1 - share) * value
+  })
 }

@@ -1,3 +1,4 @@
+import { quantileOfSizes } from '../diffusion/index.js'
 import { scale } from './model.js'
 
 /*
@@ -23,15 +24,6 @@ export function dynamicThreshold(ratio: number, max: number, images: number): (x
     }
     return out
   }
-}
-
-/** A quantile of an image's absolute values: linear interpolation between the two neighbours in sorted values. */
-export function quantileOfSizes(image: Float32Array, ratio: number): number {
-  const sorted = image.map(Math.abs).sort()
-  const at = ratio * (sorted.length - 1)
-  const low = Math.floor(at)
-  const high = Math.min(low + 1, sorted.length - 1)
-  return sorted[low]! + (at - low) * (sorted[high]! - sorted[low]!)
 }
 
 /** Images whose root mean square is above `limit` are scaled down to it. Source: stablediffusion, sampling_util.py. */

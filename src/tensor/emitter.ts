@@ -6,12 +6,12 @@ export type NodeAttribute = number | string | readonly number[] | { readonly flo
 
 /** What an operation writes its ONNX nodes to. Names stand for values; the compiler makes them unique. */
 export interface Emitter {
-  /** Adds a node and returns the name of its first result. An empty input name leaves an optional input out. */
+  /** Adds a node and returns the name of its first result, or of the `result`-th. An empty input name leaves an optional input out. */
   node(
     type: string,
     inputs: readonly string[],
     attributes?: Readonly<Record<string, NodeAttribute>>,
-    options?: { domain?: string },
+    options?: { domain?: string; result?: number },
   ): string
   /** A constant tensor; equal ones are written once. */
   constant(dtype: Dtype, shape: Shape, data: ArrayLike<number>): string
