@@ -1,35 +1,50 @@
 import { framed, type Tokenizer } from './tokenizer.js'
 
 /**
- * A tokenizer that knows further words, each as `count` ids in a row: the first word's follow the vocabulary's own, the
- * next word's those. Case does not matter, but a word within a longer one is not meant.
+ * The ids of further words, each `count` of them in a row, by their names in lower case: the first word's follow the
+ * vocabulary's own, the next word's those.
+ *
+ * @throws RangeError for a word without letters, or one that is there twice
+ */
+export function wordIds(
+  { size }: Pick<Tokenizer, 'size'>,
+  words: ReadonlyMap<string, number>,
+): ReadonlyMap<string, readonly number[]> {
+  const ids = new Map<string, number[]>()
+  let next = size
+  for (const [word, count] of words) {
+    if (word.trim() === '' || ids.has(word.toLowerCase()))
+      throw new RangeError(`A word of a tokenizer must have letters and be there once, found ${JSON.stringify(word)}`)
+    ids.set(
+      word.toLowerCase(),
+      Array.from({ length: count }, () => next++),
+    )
+  }
+  return ids
+}
+
+/**
+ * A tokenizer that knows further words, whose ids are those of `wordIds`. Case does not matter, but a word within a longer
+ * one is not meant.
  *
  * @example
  * const tokenizer = withWords(bpeTokenizer(vocabulary), new Map([['<my-cat>', 2]]))
  */
 export function withWords(tokenizer: Tokenizer, words: ReadonlyMap<string, number>): Tokenizer {
-  const ids = new Map<string, number[]>()
-  const nameOf = new Map<number, string>()
-  let size = tokenizer.size
-  for (const [word, count] of words) {
-    if (word.trim() === '' || ids.has(word.toLowerCase()))
-      throw new RangeError(`A word of a tokenizer must have letters and be there once, found ${JSON.stringify(word)}`)
-    nameOf.set(size, word)
-    ids.set(
-      word.toLowerCase(),
-      Array.from({ length: count }, () => size++),
-    )
-  }
+  const ids = wordIds(tokenizer, words)
+  const nameOf = new Map([...words.keys()].map(word => [ids.get(word.toLowerCase())![0]!, word]))
+  const size = tokenizer.size + [...words.values()].reduce((sum, count) => sum + count, 0)
   const longestFirst = [...words.keys()].sort((a, b) => b.length - a.length)
   const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(${longestFirst.map(literally).join('|')})(?![\\p{L}\\p{N}])`, 'iu')
   // Parts at odd places are the words between.
   const tokens = (text: string) =>
     text.split(pattern).flatMap((part, i) => (i % 2 === 1 ? ids.get(part.toLowerCase())! : tokenizer.tokens(part)))
-  const [start, end, pad] = tokenizer.encode('', 3).ids as unknown as [number, number, number]
+  const { marks } = tokenizer
   return {
     size,
+    marks,
     tokens,
-    encode: (text, length) => framed(tokens(text), length, { start, end, pad }),
+    encode: (text, length) => framed(tokens(text), length, marks),
     decode: sequence => runs(sequence, tokenizer, nameOf).trimEnd(),
   }
 }

@@ -33,6 +33,7 @@ export function bertTokenizer(vocabulary: string): Tokenizer {
     if (id === undefined && mark !== '[MASK]') throw badVocabulary('vocab.txt', `no line is ${mark}`)
     return id
   }) as [number, number, number, number]
+  const marks = { start, end, pad }
   const longest = pieces.reduce((most, piece) => Math.max(most, piece.length), 0)
 
   const piecesOf = remembered((word: string): number[] => {
@@ -60,8 +61,9 @@ export function bertTokenizer(vocabulary: string): Tokenizer {
 
   return {
     size: pieces.length,
+    marks,
     tokens,
-    encode: (text, length) => framed(tokens(text), length, { start, end, pad }),
+    encode: (text, length) => framed(tokens(text), length, marks),
     decode: sequence =>
       [...sequence]
         .filter(id => id !== pad && id !== start && id !== end)

@@ -121,6 +121,7 @@ export function bpeTokenizer(vocabulary: Vocabulary): Tokenizer {
   const tokens = (text: string) => wordsOf(text).flatMap(pieces)
   return {
     size: vocabularySize(vocabulary),
+    marks: MARKS,
     tokens,
     encode: (text, length) => framed(tokens(text), length, MARKS),
     decode: ids => decode(vocabulary, ids),

@@ -80,6 +80,7 @@ export function clipTokenizer(files: ClipFiles, { cleaning = 'openai', padding =
   const nameOf = new Map(ids.map((id, symbol) => [id, names[symbol]!]))
   return {
     size: ids.reduce((most, id) => Math.max(most, id), 0) + 1,
+    marks,
     tokens,
     encode: (text, length) => framed(tokens(text), length, marks),
     decode: sequence => decode([...sequence].map(id => nameOf.get(id) ?? '').join('')),

@@ -14,6 +14,8 @@ export interface Encoded {
 export interface Tokenizer {
   /** Ids lie in 0 .. size - 1. */
   readonly size: number
+  /** What stands around tokens. */
+  readonly marks: Marks
   /** The tokens of a text alone, without start, end and padding. */
   tokens(text: string): number[]
   /** A text as exactly `length` ids: start, as many tokens as fit, end, padding. */
@@ -36,9 +38,9 @@ export function framed(tokens: readonly number[], length: number, marks: Marks):
 
 /** The ids around a text's tokens. */
 export interface Marks {
-  start: number
-  end: number
-  pad: number
+  readonly start: number
+  readonly end: number
+  readonly pad: number
 }
 
 /** Remembers what `make` gave for each word; forgets all when full, so that hostile text takes no memory. */
