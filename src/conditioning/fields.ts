@@ -15,7 +15,7 @@ export const pictureField = (describe: string): RequestField<Image> => ({
   schema: imageSchema,
   describe,
   placeholder: 'FILE',
-  read: async path => flatten(await decodeImage(await readBytes(path), { file: path })),
+  read: async path => decodeImage(await readBytes(path), { file: path }),
 })
 
 /** A field of a request that is a map of classes; a PNG file on the command line, whose grey levels or palette numbers count. */
@@ -24,8 +24,8 @@ export const mapField = (describe: string): RequestField<Image> => ({
   read: async path => decodePng(await readBytes(path), { file: path, numbers: true }),
 })
 
-/** The picture that models work on that change or enlarge one. */
-export const imageField = pictureField('the picture to paint in or to enlarge, for models of that')
+/** The picture that a generation changes or enlarges. */
+export const imageField = pictureField('the picture to start from, to paint in or to enlarge')
 
 /** A field that must be there, as the picture that it is. */
 export function pictureOf(request: Readonly<Record<string, unknown>>, name: string, why: string): Image {

@@ -8,6 +8,7 @@ import { f32, i64 } from '../tensor/tensor.js'
 import { drawing } from '../testing/values.js'
 import type { TrainingRecord } from './contract.js'
 import { degrade } from './degrade.js'
+import { depth } from './depth.js'
 import { jpegPixels } from './jpeg.js'
 import { lowResolution } from './low-resolution.js'
 import { mask } from './mask.js'
@@ -197,5 +198,53 @@ test('a small picture is noised as far as the model is told', async () => {
   assert.throws(
     () => reader.ofRequest({ image: plain(4, 4, () => 0), ...texts }, place, torchGenerator(1)),
     /image has 4x4 pixels, which 2 times larger are not 16x8/,
+  )
+})
+
+test('depth is brought to the size of the latents as torch does, and stretched to [-1, 1]', async () => {
+  const levels = [10, 20, 30, 250, 40, 50, 60, 0, 7, 7, 7, 7, 200, 100, 50, 25]
+  const reader = depth.reader()
+  const picture = plain(4, 4, i => levels[i]!)
+  const ask = (height: number, width: number) =>
+    reader.ofRequest({ depth: picture, ...texts }, { width: 8, height: 8, latents: [4, height, width] }).positive.depth
+  const near = (found: Float32Array, wanted: readonly number[]) =>
+    assert.ok(
+      wanted.every((value, i) => Math.abs(found[i]! - value) < 1e-5),
+      String(found),
+    )
+  // By torch's interpolate(mode='bicubic') and the original's two lines after it.
+  near(ask(2, 2), [-0.57813108, 1, 0.69334733, -1])
+  near(
+    ask(6, 3).slice(0, 9),
+    [-0.84848237, -0.91514224, 1, -0.67983246, -0.6062746, 0.0038501, -0.62831789, -0.45231205, -1],
+  )
+  assert.deepEqual(
+    [...reader.ofRequest({ depth: plain(4, 4, () => 9), ...texts }, place).positive.depth.slice(0, 2)],
+    [-1, -1],
+  )
+  assert.throws(
+    () => reader.ofRequest(texts, place),
+    /paints what a picture of depth tells; wanted is the picture "depth"/,
+  )
+  const map = async () => Uint8Array.from({ length: 128 }, (_, i) => i)
+  const { depth: learned } = await reader.ofRecord({ map } as unknown as TrainingRecord, place)
+  assert.deepEqual([learned.length, Math.min(...learned), Math.max(...learned)], [32, -1, 1])
+  const without = { picture: { file: 'a.jpg' }, map: async () => undefined } as unknown as TrainingRecord
+  await assert.rejects(async () => reader.ofRecord(without, place), /a\.jpg.*has no picture of depth/)
+})
+
+test('a request says how much noise is put on a small picture', () => {
+  const reader = lowResolution.reader(lowResolution.config.parse({ factor: 2, noise_augmentation: 30 }))
+  const image = plain(4, 4, i => 10 * i)
+  const at = { width: 8, height: 8, latents: [4, 4, 4] } as const
+  const ask = (noiseLevel?: number) => reader.ofRequest({ image, noiseLevel, ...texts }, at, torchGenerator(1)).positive
+  const time = (given: ReturnType<typeof ask>) => 'noiseTime' in given && given.noiseTime
+  assert.deepEqual([time(ask()), time(ask(29))], [[20], [29]])
+  assert.ok(ask(0).small.every((value, i) => Math.abs(value - (10 * (i % 16)) / 127.5 + 1) < 0.1))
+  assert.throws(() => ask(30), /noiseLevel is 30; this model knows 0 to 29/)
+  const plainReader = lowResolution.reader(lowResolution.config.parse({ factor: 2 }))
+  assert.throws(
+    () => plainReader.ofRequest({ image, noiseLevel: 3, ...texts }, at, torchGenerator(1)),
+    /noiseLevel is for models that are told of noise/,
   )
 })
