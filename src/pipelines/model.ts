@@ -1,14 +1,20 @@
 import { baseName } from '#platform'
+import { flatten, type Image } from '../image/index.js'
 import type { Device, Executable } from '../runtime/index.js'
 import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { CheckpointModel } from './checkpoint-model.js'
+import { decode } from './generation/decode.js'
+import { encode } from './generation/encode.js'
 import { type GenerateOptions, type Generation, generationOf } from './generation/events.js'
 import { generatePictures } from './generation/generate.js'
+import { checkLatents, type Latents } from './generation/latents.js'
 import { type Parts, partsOf, type Variant } from './generation/parts.js'
 import { type Lease, Recent } from './generation/recent.js'
-import { type ModelConfig, trainedSize } from './model-config.js'
+import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
+import { latentShape } from './programs.js'
 import { planGeneration } from './settings/plan.js'
+import { checkSides } from './settings/size.js'
 
 /** A model that makes pictures, on a device: what `load` gives. Dispose of it when done. */
 export class Model implements AsyncDisposable {
@@ -56,13 +62,40 @@ export class Model implements AsyncDisposable {
     return generationOf(generatePictures(work, { name: this.name, lend: variant => this.#lend(variant) }))
   }
 
+  /**
+   * Latents of a picture, their mean: a generation starts from them by the setting `latents`. The picture's sides must be
+   * of a size that the model can paint.
+   *
+   * @throws LatentkitError for another size, and where the model's file holds no encoder.
+   * @example
+   * const latents = await model.encode(await decodeImage(bytes))
+   */
+  async encode(image: Image, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Latents> {
+    const { width, height } = checkSides(this.config, image)
+    await using parts = await this.#lend({ width, height })
+    return encode({ model: this.#model, parts: parts.value, signal }, flatten(image))
+  }
+
+  /**
+   * The picture of latents.
+   *
+   * @throws LatentkitError for latents of another shape than the model's.
+   * @example
+   * const image = await model.decode(latents)
+   */
+  async decode(latents: Latents, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Image> {
+    const factor = factorOf(this.config)
+    const [, height, width] = latents.shape.map(side => side * factor) as [number, number, number]
+    const size = checkSides(this.config, { width, height })
+    checkLatents(latents, latentShape(this.config, size))
+    await using parts = await this.#lend(size)
+    const [picture] = await decode({ parts: parts.value, signal }, size, [latents.data])
+    return picture!
+  }
+
   #lend(variant: Variant): Promise<Lease<Parts>> {
-    return this.#parts.lease(JSON.stringify(variant), async () => {
-      const parts = partsOf(this.config, variant, program => this.#compile(program))
-      // All are handed to the device at once: it loads one while the other is being prepared here.
-      await Promise.all([parts.get('conditions'), parts.get('denoiser'), parts.get('decoder')])
-      return parts
-    })
+    const compile = (program: Program) => this.#compile(program)
+    return this.#parts.lease(JSON.stringify(variant), async () => partsOf(this.config, variant, compile))
   }
 
   #compile(program: Program): Promise<Executable> {

@@ -1,7 +1,7 @@
 import { fileInfo } from '#platform'
 import type { ConditioningConfig, Neighbours, Request } from '../conditioning/index.js'
 import { type Dataset, openFolder, readPicture } from '../data/index.js'
-import type { Image } from '../image/index.js'
+import { flatten, type Image } from '../image/index.js'
 import { type Extractor, openExtractor } from '../metrics/index.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import type { Device } from '../runtime/index.js'
@@ -65,7 +65,7 @@ export async function withNeighbours(
   if (typeof from === 'string' && (await fileInfo(from))?.kind !== 'folder')
     throw new FileError(from, 'is no folder of pictures, which "neighbours" wants')
   await using embedder = await openEmbedder(device, config.neighbours.width, request.embedder as string | undefined)
-  const query = image && ((await embedder.extract([image])).features.data as Float32Array)
+  const query = image && ((await embedder.extract([flatten(image)])).features.data as Float32Array)
   const neighbours = typeof from === 'string' ? await embedPictures(embedder, await openFolder(from), signal) : given
   return { ...request, query, neighbours }
 }

@@ -2,6 +2,7 @@ import type { Image, Parameters } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { GenerateSettings } from '../settings/index.js'
 import type { GeneratedImage } from './generated-image.js'
+import type { Latents } from './latents.js'
 
 /** What a generation tells while it works. */
 export type GenerateEvent =
@@ -23,6 +24,8 @@ export type GenerateEvent =
   | {
       readonly type: 'image'
       readonly image: GeneratedImage
+      /** What it was decoded from; a generation can start from it by the setting `latents`. */
+      readonly latents: Latents
       /** Which of the pictures, from 0 on. */
       readonly index: number
       readonly seed: number

@@ -163,10 +163,7 @@ test('settings that make no sense are refused before anything runs', () => {
 })
 
 test('more steps than the model has times are refused', async () => {
-  await assert.rejects(
-    model.generate('red heart', { steps: 1001 }).image(),
-    /1001 steps: /,
-  )
+  await assert.rejects(model.generate('red heart', { steps: 1001 }).image(), /1001 steps: /)
 })
 
 test('files that hold no such model are refused with what was found and wanted', async () => {

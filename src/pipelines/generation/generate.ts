@@ -11,7 +11,7 @@ import { noiseOf } from './noise.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
 import type { Lease } from './recent.js'
 import type { Batch, Stage, Work } from './stage.js'
-import { startingLatents } from './start.js'
+import { openStart } from './start.js'
 import { wayOf } from './way.js'
 
 /** What a generation borrows from its model. */
@@ -31,18 +31,24 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   signal?.throwIfAborted()
   const conditions = await openConditions(work)
   await using parts = await lend(variantOf(plan))
+  const { get } = parts.value
+  // All are handed to the device at once: it loads one while the other is being prepared here.
+  await Promise.all([get('conditions'), get('denoiser'), get('decoder')])
   const latents = latentShape(model.config, plan)
+  const length = latents[0] * latents[1] * latents[2]
   const stage: Stage = { ...work, parts: parts.value, latents }
-  await using guidances = await openGuidances(stage)
+  const start = await openStart(stage)
+  await using guidances = await openGuidances({ ...stage, start })
   yield { type: 'start', total, seeds, tokensLeftOut: conditions.leftOut }
 
   for (const [i, group] of batches.entries()) {
     const batch: Batch = { seeds: group, shape: [group.length, ...latents] }
     const told = await conditions.of(stage, batch)
     const noise = noiseOf(batch)
-    const pictures = async (z: Float32Array) =>
-      (await decode(stage, batch, z)).map((picture, j) => told.finish(picture, j))
-    let x = startingLatents(noise)
+    const each = (x: Float32Array) => group.map((_, j) => x.slice(j * length, (j + 1) * length))
+    const pictures = async (x: Float32Array) =>
+      (await decode(stage, plan, each(x))).map((picture, j) => start.finish(told.finish(picture, j)))
+    let x = start.latents(way, noise, { first: i * most, count: group.length })
     let taken = 0
     const network = await guidedNetwork(stage, batch, {
       conditions: told,
@@ -58,10 +64,12 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
       const shown = previewEvery !== undefined && step % previewEvery === 0 && step < total
       yield { type: 'step', step, total, ...(shown && { previews: await pictures(x0) }) }
     }
+    const made = each(x)
     for (const [j, picture] of (await pictures(x)).entries()) {
       const seed = group[j]!
       const settings = parametersOf(plan, seed, name)
-      yield { type: 'image', image: generatedImage(picture, settings), index: i * most + j, seed, settings }
+      const image = generatedImage(picture, settings)
+      yield { type: 'image', image, latents: { data: made[j]!, shape: latents }, index: i * most + j, seed, settings }
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Program } from '../../tensor/program.js'
 import type { ModelConfig } from '../model-config.js'
 import { conditionProgram, decodingProgram, denoisingProgram, type Size } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
+import { encodingProgram } from './encode.js'
 
 /** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */
 export type Variant = Size
@@ -15,6 +16,7 @@ const programs = {
   conditions: conditionProgram,
   denoiser: denoisingProgram,
   decoder: decodingProgram,
+  encoder: encodingProgram,
 } satisfies Record<string, (config: ModelConfig, variant: Variant) => Program | undefined>
 
 type Programs = typeof programs
@@ -43,9 +45,13 @@ export function partsOf(
   }
   return {
     get<P extends Part>(part: P) {
-      const known = made.get(part) ?? make(part)
-      made.set(part, known)
-      return known as Promise<Compiled<P>>
+      const known = made.get(part)
+      if (known) return known as Promise<Compiled<P>>
+      const making = make(part)
+      made.set(part, making)
+      // What failed is tried anew when it is asked for again.
+      making.catch(() => made.delete(part))
+      return making as Promise<Compiled<P>>
     },
     async dispose() {
       for (const part of made.values())

@@ -1,4 +1,50 @@
-import type { BatchNoise } from './noise.js'
+import { addNoise } from '../../diffusion/index.js'
+import type { Image } from '../../image/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { encode } from './encode.js'
+import { knownPart } from './known-part.js'
+import { checkLatents, type Latents } from './latents.js'
+import { type BatchNoise, joined } from './noise.js'
+import type { Known, Stage } from './stage.js'
+import type { Way } from './way.js'
 
-/** The latents that a batch starts from, at the level where its way begins. */
-export const startingLatents = ({ start }: BatchNoise): Float32Array => start()
+/** What the pictures of a generation start from. */
+export interface Start {
+  /** The part of the picture that stays, if a mask says so. */
+  readonly known: Known | undefined
+  /** Latents of a batch at the level where its way begins; `first` is the index of its first picture. */
+  latents(way: Way, noise: BatchNoise, pictures: { readonly first: number; readonly count: number }): Float32Array
+  /** What is done to a finished picture: what is known stays as it is. */
+  finish(picture: Image): Image
+}
+
+/**
+ * Encodes what a plan starts from.
+ *
+ * @throws LatentkitError for latents of another shape than the picture's, or too few of them.
+ */
+export async function openStart(stage: Stage): Promise<Start> {
+  const { init, seeds } = stage.plan
+  if (init === undefined) return { known: undefined, latents: (_, { start }) => start(), finish: picture => picture }
+  const { picture, mask, latents = picture && (await encode(stage, picture)) } = init
+  const all = checked([latents ?? []].flat() as Latents[], stage.latents, seeds.length)
+  const known = picture && mask && knownPart({ picture, mask, latents: all[0]! })
+  return {
+    known: known?.latents,
+    latents(way, { start }, { first, count }) {
+      const originals = Array.from({ length: count }, (_, i) => (all[first + i] ?? all[0]!).data)
+      return addNoise(joined(originals), start(), way.start)
+    },
+    finish: painted => known?.finish(painted) ?? painted,
+  }
+}
+
+function checked(all: readonly Latents[], wanted: Latents['shape'], count: number): readonly Latents[] {
+  if (all.length !== 1 && all.length < count) {
+    throw new LatentkitError(
+      `generate: there are latents of ${all.length} pictures and ${count} to paint; give one for all, or one for each`,
+    )
+  }
+  for (const latents of all) checkLatents(latents, wanted)
+  return all
+}

@@ -19,7 +19,7 @@ export interface Way {
  */
 export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'model'>): Way {
   const { steps, schedule, sampler, eta } = plan
-  const path = samplingPlan(alphasCumprod, { steps, schedule })
+  const path = samplingPlan(alphasCumprod, { steps, schedule, strength: plan.init?.strength })
   return {
     steps: path.length,
     start: path[0]!.from,

@@ -6,9 +6,10 @@ import { guides } from './guides.js'
 import { pictures } from './pictures.js'
 import { previews } from './previews.js'
 import { sampling } from './sampling.js'
+import { start } from './start.js'
 
 /** All settings of a generation; a new group is a file and a line. Commands, pictures and plans go by it. */
-const groups = { guidance, pictures, sampling, previews, conditions, guides }
+const groups = { guidance, pictures, sampling, previews, conditions, start, guides }
 
 type Groups = typeof groups
 type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void

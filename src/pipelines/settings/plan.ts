@@ -6,16 +6,17 @@ import {
   requestFields,
   sizeOfRequest,
 } from '../../conditioning/index.js'
-import { LatentkitError } from '../../platform/errors.js'
 import { validate } from '../../schema/index.js'
-import { factorOf, type ModelConfig, trainedSize } from '../model-config.js'
+import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
+import { fitInit, type Init, sizeOfInit, splitInit } from './init.js'
+import { checkSides } from './size.js'
 
 /** Everything decided: what a generation will do. */
 export interface Plan
   extends Omit<
     z.output<typeof generateSettings>,
-    'seed' | 'count' | 'seeds' | 'width' | 'height' | keyof typeof requestFields
+    'seed' | 'count' | 'seeds' | 'width' | 'height' | 'latents' | 'fit' | keyof typeof requestFields
   > {
   readonly prompt: string
   /** What the conditions of the model are made from. */
@@ -25,6 +26,8 @@ export interface Plan
   readonly seeds: readonly number[]
   readonly width: number
   readonly height: number
+  /** What the pictures start from; noise alone if undefined. */
+  readonly init: Init | undefined
 }
 
 /**
@@ -43,36 +46,31 @@ export function planGeneration(
     Object.fromEntries(Object.entries(all).filter(([name]) => fields.includes(name) === wanted))
   const settings = pick(false) as Omit<typeof all, keyof typeof requestFields>
   const { class: wantedClass, ...others } = pick(true) as { class?: string | number }
+  const split = splitInit(config.conditioning, others, settings)
   // Of a model without classes the class is the classifier's alone.
   const forModel = settings.classifier === undefined || config.conditioning?.class !== undefined
   const request: Request = {
-    ...others,
+    ...split.request,
     ...(forModel && wantedClass !== undefined && { class: wantedClass }),
     prompt,
     negativePrompt: settings.negativePrompt,
   }
   checkRequest(config.conditioning, request)
   const first = seed ?? Math.floor(Math.random() * 2 ** 32)
-  const trained = trainedSize(config)
-  const size = sizeOfRequest(config.conditioning, request) ?? { width: trained, height: trained }
+  const wanted = sizeOfRequest(config.conditioning, request) ?? (split.init && sizeOfInit(config, split.init))
+  const size = checkSides(config, {
+    width: settings.width ?? wanted?.width ?? trainedSize(config),
+    height: settings.height ?? wanted?.height ?? trainedSize(config),
+  })
   return {
     ...settings,
+    ...size,
     prompt,
     request,
     classifierClass: wantedClass,
     guidance: conditions.guides ? settings.guidance : 1,
     seeds: seeds ?? Array.from({ length: count }, (_, i) => (first + i) % 2 ** 32),
-    width: sideOf(config, 'width', settings.width ?? size.width),
-    height: sideOf(config, 'height', settings.height ?? size.height),
+    init: split.init && fitInit(split.init, size, settings.fit),
+    strength: split.init?.strength,
   }
-}
-
-/** The network halves a picture in the first stage and again at each of its own levels. */
-function sideOf(config: ModelConfig, name: string, size: number): number {
-  const unit = factorOf(config) * 2 ** (config.unet_config!.channel_mult.length - 1)
-  if (size % unit === 0) return size
-  const near = Math.max(unit, Math.round(size / unit) * unit)
-  throw new LatentkitError(
-    `generate: the ${name} is ${size} pixels; this model wants a multiple of ${unit}, such as ${near}`,
-  )
 }

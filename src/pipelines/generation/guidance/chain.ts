@@ -1,10 +1,11 @@
-import type { Stage } from '../stage.js'
+import type { Started } from '../stage.js'
 import { classifierFree } from './classifier-free.js'
 import type { Guidance, OpenGuidance } from './contract.js'
 import { guides } from './guides.js'
+import { knownPart } from './known-part.js'
 
 /** All guidances in the order in which they act; a new one is a file and a line. */
-const chain: readonly OpenGuidance[] = [classifierFree, guides]
+const chain: readonly OpenGuidance[] = [classifierFree, guides, knownPart]
 
 /** The guidances of a plan. */
 export interface Guidances extends AsyncDisposable {
@@ -12,7 +13,7 @@ export interface Guidances extends AsyncDisposable {
 }
 
 /** Opens what a plan asks for. Dispose of it when done. */
-export async function openGuidances(stage: Stage): Promise<Guidances> {
+export async function openGuidances(stage: Started): Promise<Guidances> {
   const all: Guidance[] = []
   const close = async () => {
     for (const guidance of all) await guidance.close?.()

@@ -1,6 +1,6 @@
 import type { Level, Parameterization } from '../../../diffusion/index.js'
 import type { Told } from '../conditions.js'
-import type { Batch, Stage } from '../stage.js'
+import type { Batch, Started } from '../stage.js'
 
 /** What a network said of a batch, and what guidance has made of it so far; predictions are raw, [batch, ...]. */
 export interface Answer {
@@ -27,4 +27,4 @@ export interface Guidance {
 }
 
 /** Opens a guidance; undefined where the plan does not ask for it. */
-export type OpenGuidance = (stage: Stage) => Guidance | undefined | Promise<Guidance | undefined>
+export type OpenGuidance = (stage: Started) => Guidance | undefined | Promise<Guidance | undefined>

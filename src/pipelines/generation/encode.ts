@@ -1,0 +1,37 @@
+import { type Image, imageToPixels } from '../../image/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { hostTensor } from '../../runtime/index.js'
+import { type Program, trace } from '../../tensor/program.js'
+import { f32 } from '../../tensor/tensor.js'
+import type { ModelConfig } from '../model-config.js'
+import { encodeImages, toModelScale } from '../networks.js'
+import type { Size } from '../programs.js'
+import type { Latents } from './latents.js'
+import type { Stage } from './stage.js'
+
+/** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, the means of their latents as the diffusion model has them. */
+export const encodingProgram = (config: ModelConfig, { width, height }: Size): Program =>
+  trace({ images: f32(-1, 3, height, width) }, (at, { images }) => ({
+    z: toModelScale(config, encodeImages(at, config, images).mean),
+  }))
+
+/**
+ * Latents of a picture of the stage's size: their mean, so that a picture starts from the same every time.
+ *
+ * @throws LatentkitError where the model's file holds no encoder.
+ */
+export async function encode(
+  { model, parts, signal }: Pick<Stage, 'model' | 'parts' | 'signal'>,
+  picture: Image,
+): Promise<Latents> {
+  const { tensors } = model.weights
+  if (![...tensors.keys()].some(name => name.startsWith('first_stage_model.encoder.'))) {
+    throw new LatentkitError(
+      `generate: ${model.checkpoint.name} holds no encoder: it can paint, but not start from a picture; take a file with the whole first stage`,
+    )
+  }
+  const run = await parts.get('encoder')
+  const { width, height } = picture
+  const { z } = await run({ images: hostTensor(imageToPixels(picture), [1, 3, height, width]) }, { signal })
+  return { data: z!.data as Float32Array, shape: z!.shape.slice(1) as unknown as Latents['shape'] }
+}

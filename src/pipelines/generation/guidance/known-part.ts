@@ -1,0 +1,9 @@
+import { knownPrediction } from '../../../guidance/index.js'
+import type { OpenGuidance } from './contract.js'
+
+/** Keeps the known part of a picture that is painted in, for models that are not told of it. */
+export const knownPart: OpenGuidance = ({ start: { known } }) =>
+  known && {
+    lead: ({ led, x, level, parameterization, shape }) =>
+      knownPrediction(led, { x, level, parameterization, shape, ...known }),
+  }

@@ -1,0 +1,20 @@
+import { LatentkitError } from '../../platform/errors.js'
+import { factorOf, type ModelConfig } from '../model-config.js'
+import type { Size } from '../programs.js'
+
+/** What the sides of a picture are multiples of: the first stage halves it, and the UNet again at each of its levels. */
+export const unitOf = (config: ModelConfig): number =>
+  factorOf(config) * 2 ** (config.unet_config!.channel_mult.length - 1)
+
+/** A size that the networks can paint, as it is; throws LatentkitError for others, with the nearest. */
+export function checkSides(config: ModelConfig, { width, height }: Size): Size {
+  const unit = unitOf(config)
+  for (const [name, side] of Object.entries({ width, height })) {
+    if (side % unit === 0 && side > 0) continue
+    const near = Math.max(unit, Math.round(side / unit) * unit)
+    throw new LatentkitError(
+      `generate: the ${name} is ${side} pixels; this model wants a multiple of ${unit}, such as ${near}`,
+    )
+  }
+  return { width, height }
+}
