@@ -5,7 +5,9 @@ import { validate } from '../schema/index.js'
 import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { expectTensors } from '../weights/expect-tensors.js'
+import { whyUnneeded } from '../weights/families/index.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
+import { encodingProgram } from './generation/encode.js'
 import { type ModelConfig, modelConfig, trainedSize } from './model-config.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from './programs.js'
 
@@ -18,6 +20,8 @@ export interface CheckpointModel {
   readonly config: ModelConfig
   readonly conditions: ConditionsReader
   readonly alphasCumprod: Float64Array
+  /** Tensors of the file that no network has a place for, and that are not known to be of no use. */
+  readonly unplaced: readonly string[]
   /** Where its networks take their weights: the checkpoint's own, with what adapters make of them. */
   readonly weights: ReadableWeights
   /** Puts what is added to the model into its programs. */
@@ -43,17 +47,25 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
   const conditions = readersOf(name, conditioning, info)
   const size = { width: trainedSize(config), height: trainedSize(config) }
   const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
-  const parameters = programs.flat().flatMap(program => program.parameters.map(p => [p.name, p.shape] as const))
-  expectTensors({ name, tensors: weights }, new Map(parameters), { what: 'the model' })
+  const wanted = parametersOf(programs.flat())
+  expectTensors({ name, tensors: weights }, wanted, { what: 'the model' })
   return {
     checkpoint,
     config,
     conditions,
+    unplaced: unplacedOf(checkpoint, new Map([...wanted, ...parametersOf([encodingProgram(config, size)])])),
     alphasCumprod: modelSchedule(diffusion).alphasCumprod,
     weights: { tensors: weights, read: checkpoint.read },
     adapt: program => program,
   }
 }
+
+const parametersOf = (programs: readonly Program[]): Map<string, readonly number[]> =>
+  new Map(programs.flatMap(program => program.parameters.map(({ name, shape }) => [name, shape] as const)))
+
+/** What of another tool's checkpoint has no place; latentkit's own hold nothing but what it wrote. */
+const unplacedOf = ({ origin, weights }: Checkpoint, placed: ReadonlyMap<string, unknown>): string[] =>
+  origin ? [...weights.keys()].filter(name => !placed.has(name) && whyUnneeded(name) === undefined) : []
 
 /** Every layer has a tensor at least: a config of more layers than that would only cost time before it is refused. */
 function checkDepth(name: string, { first_stage_config, unet_config, conditioning }: ModelConfig, tensors: number) {

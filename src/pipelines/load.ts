@@ -1,16 +1,13 @@
-import { openSource } from '#platform'
-import { locate } from '../hub/index.js'
-import { bytesSource, readAll } from '../platform/sources.js'
-import type { FileSource, SourceLike } from '../platform/types.js'
+import type { SourceLike } from '../platform/types.js'
 import { type DeviceName, openDevice } from '../runtime/index.js'
-import { openCheckpoint } from '../weights/checkpoint.js'
 import { closingOnError } from '../weights/tensor-file.js'
 import { type Adaptation, adaptModel } from './adapted-model.js'
 import { type CheckpointModel, checkpointModel } from './checkpoint-model.js'
 import { Model } from './model.js'
+import { type ModelFileOptions, openModelFile } from './model-file.js'
 
 /** Where a model runs, and what is added to it. */
-export interface LoadOptions extends Adaptation {
+export interface LoadOptions extends Adaptation, ModelFileOptions {
   /** `cpu` by default, in a browser by WebAssembly; `auto` takes a graphics card where one is faster. */
   readonly device?: DeviceName | 'auto' | undefined
   /** Threads of the processor; all by default. */
@@ -21,12 +18,10 @@ export interface LoadOptions extends Adaptation {
 // Bundlers look for exactly this expression, and copy the file.
 export const bundledModel = (): URL => new URL('../../models/emoji.safetensors', import.meta.url)
 
-/** Beyond this a file is not held in memory as a whole. */
-const wholeInMemory = 2 ** 30
-
 /**
- * Loads a model from a checkpoint that latentkit wrote: a path, a URL, a Blob, bytes, or the name of a model that `pull`
- * fetched; by default the emoji model that comes with it.
+ * Loads a model: a checkpoint of latentkit, of Stable Diffusion or of latent diffusion (.safetensors, .ckpt, GGUF), or a
+ * folder of diffusers, as a path, a URL, a Blob, bytes, or the name of a model that `pull` fetched; by default the emoji
+ * model that comes with latentkit. Nothing is fetched but what is named.
  *
  * @throws FileError where the file is missing, damaged, or of another architecture; LatentkitError where the device is absent.
  * @example
@@ -45,18 +40,8 @@ export async function load(from: SourceLike = bundledModel(), options: LoadOptio
   throw model.status === 'rejected' ? model.reason : (device as PromiseRejectedResult).reason
 }
 
-async function openModel(from: SourceLike, adaptation: Adaptation): Promise<CheckpointModel> {
-  const checkpoint = await openCheckpoint(await inOnePiece(await openSource(await locate(from))))
+async function openModel(from: SourceLike, options: LoadOptions): Promise<CheckpointModel> {
+  const checkpoint = await openModelFile(from, options)
   const model = await closingOnError(checkpoint, async () => checkpointModel(checkpoint))
-  return adaptModel(model, adaptation)
-}
-
-/** What no device can read by itself is read now, rather than in a request for each tensor. */
-async function inOnePiece(source: FileSource): Promise<FileSource> {
-  if (source.path !== undefined || source.size > wholeInMemory) return source
-  return closingOnError(source, async () => {
-    const bytes = await readAll(source)
-    await source.close()
-    return bytesSource(bytes, source.name)
-  })
+  return adaptModel(model, options)
 }

@@ -52,8 +52,8 @@ export interface CheckpointContents<Tensor extends TensorToWrite = TensorToWrite
 /** A checkpoint whose tensors are read when asked for; their entries hold their places in the file. */
 export interface Checkpoint extends Pick<SafetensorsFile, 'name' | 'read' | 'close'> {
   readonly info: CheckpointInfo
-  /** What a checkpoint of another tool was recognised as. */
-  readonly family?: Pick<Family, 'name' | 'title' | 'vocabulary'>
+  /** Given for a checkpoint of another tool: the family that it was recognised as, if its configuration was not given. */
+  readonly origin?: { readonly family?: Pick<Family, 'name' | 'title'> | undefined }
   readonly weights: ReadonlyMap<string, StoredTensor>
   readonly training: TrainingState<StoredTensor> | undefined
   /** Reads a tensor of the training state by its name there. */

@@ -39,10 +39,13 @@ export type PickleValue =
   | Global
   | Made
 
-/** What the few things that a file of tensors builds become. Each returns undefined to refuse. */
+/** Throws the FileError that says why, and where in the file. */
+export type Refuse = (reason: string) => never
+
+/** What the few things that a file of tensors builds become. Each returns undefined, or says why, to refuse. */
 export interface PickleObjects {
   /** The call of a named function or class (REDUCE, NEWOBJ). */
-  call(global: string, args: readonly PickleValue[]): PickleValue | undefined
+  call(global: string, args: readonly PickleValue[], refuse: Refuse): PickleValue | undefined
   /** What lies outside the pickle (BINPERSID). */
   persistent(id: PickleValue): PickleValue | undefined
   /** The state of an object (BUILD): what takes the object's place. */
@@ -50,32 +53,35 @@ export interface PickleObjects {
 }
 
 /**
- * Reads one pickle from `begin` on, running nothing: a stack machine over plain values, whose every call goes to `objects`.
+ * Reads the pickle with which bytes begin, running nothing: a stack machine over plain values, whose every call goes to `objects`.
  *
  * Of the opcodes only those of protocols 2 to 5 that tensors need. Time and memory grow with the bytes and nothing else.
  * Throws FileError for everything unexpected. Source of the opcodes: CPython, Lib/pickletools.py.
+ *
+ * @param origin the place of the bytes in the file, which messages tell
  */
 export function readPickle(
   bytes: Uint8Array,
   objects: PickleObjects,
-  { file, begin = 0 }: { file: string; begin?: number },
+  { file, origin }: { file: string; origin: number },
 ): { value: PickleValue; end: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const stack: PickleValue[] = []
   /** Heights of the stack at the open MARKs. */
   const marks: number[] = []
   const memo = new Map<number, PickleValue>()
-  let at = begin
-  let opcodeAt = begin
+  let at = 0
+  let opcodeAt = 0
 
-  function fail(reason: string): never {
-    throw new FileError(file, `${reason}; such a file is damaged or no file of tensors`, { offset: opcodeAt })
+  function refuse(reason: string): never {
+    throw new FileError(file, reason, { offset: origin + opcodeAt })
   }
+  const fail: Refuse = reason => refuse(`${reason}; such a file is damaged or no file of tensors`)
   function take(length: number): number {
     const from = at
     if (length > bytes.length - at) {
       throw new CutOff(file, `the pickle ends inside a value of ${length} bytes; load the file again`, {
-        offset: opcodeAt,
+        offset: origin + opcodeAt,
       })
     }
     at += length
@@ -134,10 +140,10 @@ export function readPickle(
     const args = pop()
     const callee = pop()
     if (!(callee instanceof Global) || !(args instanceof Tuple)) fail('something is called that is no function')
-    const made = objects.call(callee.name, args.items)
+    const made = objects.call(callee.name, args.items, refuse)
     if (made === undefined) {
       const reason = `wants to call ${quoted(callee.name.replace(' ', '.'))}, which a file of tensors has no use for; it was not called. Do not open this file in other programs unless you trust its author`
-      throw new FileError(file, reason, { offset: opcodeAt })
+      refuse(reason)
     }
     stack.push(made)
   }

@@ -24,6 +24,7 @@ export function headerLength(first: Uint8Array, fileSize: number, file: string):
     throw new FileError(
       file,
       `is no safetensors file: it has ${fileSize} bytes and a header begins with 8; load it again`,
+      { offset: 0 },
     )
   }
   const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true)
@@ -44,11 +45,11 @@ export function headerLength(first: Uint8Array, fileSize: number, file: string):
  */
 export function parseHeader(json: Uint8Array, fileSize: number, file: string): Header {
   const dataBegin = 8 + json.length
-  const { metadata, entries } = parseJson(json, file)
+  const { metadata, entries, byteAt } = parseJson(json, file)
   const tensors = new Map<string, HeaderEntry>()
-  for (const [name, { dtype, shape, offsets }] of entries) {
+  for (const [name, { dtype, shape, offsets, at }] of entries) {
     const fail = (reason: string): never => {
-      throw new FileError(file, `tensor ${quoted(name)} ${reason}; the file is damaged`)
+      throw new FileError(file, `tensor ${quoted(name)} ${reason}; the file is damaged`, { offset: byteAt(at) })
     }
     if (!isDType(dtype))
       return fail(`has the element type ${quoted(dtype)}, known are ${Object.keys(dtypeBytes).join(' ')}`)
@@ -80,6 +81,7 @@ export function parseHeader(json: Uint8Array, fileSize: number, file: string): H
     throw new FileError(
       file,
       `its tensors end at byte ${filled}, the file at ${fileSize}; it was cut or damaged, load it again`,
+      { offset: Math.min(filled, fileSize) },
     )
   }
   return { metadata, tensors }
@@ -91,16 +93,24 @@ interface JsonEntry {
   readonly offsets: readonly number[]
 }
 
+interface ParsedEntry extends JsonEntry {
+  /** The character of the header at which it is described. */
+  readonly at: number
+}
+
 /** A parser of just this grammar: JSON.parse would let names repeat and numbers lose digits. */
 function parseJson(json: Uint8Array, file: string) {
   const text = decode(json, file)
   let at = 0
+  /** The byte of the file at a character, which is counted only for messages. */
+  const byteAt = (character: number) => 8 + new TextEncoder().encode(text.slice(0, character)).length
 
   function fail(wanted: string): never {
     const found = at < text.length ? JSON.stringify(text.slice(at, at + 12)) : 'its end'
     throw new FileError(
       file,
       `the safetensors header holds ${found} at character ${at}, not ${wanted}; the file is damaged`,
+      { offset: byteAt(at) },
     )
   }
   function skipSpace(): void {
@@ -154,14 +164,17 @@ function parseJson(json: Uint8Array, file: string) {
     do {
       const key = string('a name')
       if (seen.has(key))
-        throw new FileError(file, `the safetensors header has ${quoted(key)} twice; the file is damaged`)
+        throw new FileError(file, `the safetensors header has ${quoted(key)} twice; the file is damaged`, {
+          offset: byteAt(at),
+        })
       seen.add(key)
       expect(':')
       read(key)
     } while (accept(','))
     expect('}')
   }
-  function entry(name: string): JsonEntry {
+  function entry(name: string): ParsedEntry {
+    const begin = at
     let dtype: string | undefined
     let shape: number[] | undefined
     let offsets: number[] | undefined
@@ -172,13 +185,15 @@ function parseJson(json: Uint8Array, file: string) {
       else fail(`dtype, shape or data_offsets instead of ${quoted(key)}`)
     })
     if (dtype === undefined || shape === undefined || offsets === undefined) {
-      throw new FileError(file, `tensor ${quoted(name)} lacks its dtype, shape or data_offsets; the file is damaged`)
+      throw new FileError(file, `tensor ${quoted(name)} lacks its dtype, shape or data_offsets; the file is damaged`, {
+        offset: byteAt(begin),
+      })
     }
-    return { dtype, shape, offsets }
+    return { dtype, shape, offsets, at: begin }
   }
 
   const metadata = new Map<string, string>()
-  const entries = new Map<string, JsonEntry>()
+  const entries = new Map<string, ParsedEntry>()
   if (text[0] !== '{') fail('"{"')
   object(name => {
     if (name === '__metadata__') object(key => metadata.set(key, string('a text')))
@@ -186,14 +201,14 @@ function parseJson(json: Uint8Array, file: string) {
   })
   skipSpace()
   if (at < text.length) fail('its end')
-  return { metadata, entries }
+  return { metadata, entries, byteAt }
 }
 
 function decode(json: Uint8Array, file: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json)
   } catch (cause) {
-    throw new FileError(file, 'the safetensors header is not UTF-8; the file is damaged', { cause })
+    throw new FileError(file, 'the safetensors header is not UTF-8; the file is damaged', { offset: 8, cause })
   }
 }
 

@@ -55,7 +55,7 @@ export async function openTorchFile(source: FileSource): Promise<TensorFile<Torc
     const start = await source.read(0, Math.min(source.size, 16))
     const isZip = start[0] === 0x50 && start[1] === 0x4b
     if (!isZip && start[0] !== 0x80) {
-      throw new FileError(source.name, `is no file of torch.save: ${describeContent(start)}`)
+      throw new FileError(source.name, `is no file of torch.save: ${describeContent(start)}`, { offset: 0 })
     }
     const { views, storages } = isZip ? await openArchive(source) : await openLegacy(source)
     const tensors = new Map<string, TorchTensor>()
@@ -85,14 +85,27 @@ async function openArchive(source: FileSource): Promise<Contents> {
     if (entry.end - entry.begin > limit) throw new FileError(source.name, `its ${name} is larger than ${limit} bytes`)
     return readZipEntry(source, folder + name, entry)
   }
-  const byteOrder = new TextDecoder().decode(await small('byteorder', 100)).trim()
-  const { value } = readPickle(await small('data.pkl', largestPickle), torchObjects(source.name), { file: source.name })
+  const byteOrder = new TextDecoder().decode(await small('byteorder', 100))
+  if (!['', 'little', 'big'].includes(byteOrder))
+    throw new FileError(source.name, `has the byte order ${quoted(byteOrder)}; known are little and big`, {
+      offset: entries.get(`${folder}byteorder`)!.begin,
+    })
+  const { value } = readPickle(await small('data.pkl', largestPickle), torchObjects(), {
+    file: source.name,
+    origin: entries.get(pickle)!.begin,
+  })
 
   const entryOf = (storage: Storage): [string, ZipEntry] => {
     const name = `${folder}data/${storage.key}`
     const entry = entries.get(name)
     if (!entry) throw new FileError(source.name, `has no record ${quoted(name)} for one of its tensors; load it again`)
-    checkSize(source.name, storage, entry.end - entry.begin)
+    const [found, wanted] = [entry.end - entry.begin, storage.count * bytesOf(storage)]
+    if (found !== wanted)
+      throw new FileError(
+        source.name,
+        `record ${quoted(name)} has ${found} bytes, its tensors say ${wanted}; load it again`,
+        { offset: entry.begin },
+      )
     return [name, entry]
   }
   return {
@@ -108,17 +121,18 @@ async function openArchive(source: FileSource): Promise<Contents> {
 /** Five pickles (magic number, protocol, system, the object, the storages' keys), then the storages one after the other. */
 async function openLegacy(source: FileSource): Promise<Contents> {
   const sizes = new Map<string, Storage>()
-  const objects = torchObjects(source.name, sizes)
+  const objects = torchObjects(sizes)
   let at = 0
   const next = async () => {
     const { value, end } = await readGrowing(source, at, largestPickle, bytes =>
-      readPickle(bytes, objects, { file: source.name }),
+      readPickle(bytes, objects, { file: source.name, origin: at }),
     )
     at += end
     return value
   }
   const notLegacy = 'is no file of torch.save: it is a pickle without torch’s magic number; save it with torch.save'
-  if ((await next()) !== 0x1950a86a20f9469cfc6cn || (await next()) !== 1001) throw new FileError(source.name, notLegacy)
+  if ((await next()) !== 0x1950a86a20f9469cfc6cn || (await next()) !== 1001)
+    throw new FileError(source.name, notLegacy, { offset: 0 })
   const system = await next()
   const views = tensorsBelow(await next(), source.name)
   const keys = await next()
@@ -146,7 +160,13 @@ async function openLegacy(source: FileSource): Promise<Contents> {
     const found = places.get(storage.key)
     if (!found)
       throw new FileError(source.name, `has no storage ${quoted(storage.key)} for one of its tensors; load it again`)
-    checkSize(source.name, storage, found.end - found.begin)
+    const wanted = storage.count * bytesOf(storage)
+    if (found.end - found.begin < wanted)
+      throw new FileError(
+        source.name,
+        `storage ${quoted(storage.key)} has ${found.end - found.begin} bytes, its tensors want ${wanted}; load it again`,
+        { offset: found.begin },
+      )
     return found
   }
   const read = (storage: Storage) => {
@@ -158,16 +178,6 @@ async function openLegacy(source: FileSource): Promise<Contents> {
 
 function bytesOf(storage: Storage): number {
   return storage.dtype === undefined ? 1 : dtypeBytes[storage.dtype]
-}
-
-function checkSize(file: string, storage: Storage, found: number): void {
-  const wanted = storage.count * bytesOf(storage)
-  if (found < wanted) {
-    throw new FileError(
-      file,
-      `storage ${quoted(storage.key)} has ${found} bytes, its tensors want ${wanted}; load it again`,
-    )
-  }
 }
 
 /** Tensors that share a storage mostly follow each other. */

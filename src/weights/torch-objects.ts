@@ -1,6 +1,5 @@
-import { FileError } from '../platform/errors.js'
 import { type DType, dtypeBytes, elementCount } from './dtypes.js'
-import { Global, Made, type PickleObjects, type PickleValue, Tuple } from './pickle.js'
+import { Global, Made, type PickleObjects, type PickleValue, type Refuse, Tuple } from './pickle.js'
 
 /** Memory that tensors share, as the pickle describes it. */
 export class Storage {
@@ -83,13 +82,13 @@ const largestExpansion = 16 << 20
  *
  * @param storages is filled with the storages that the objects name, by their keys
  */
-export function torchObjects(file: string, storages = new Map<string, Storage>()): PickleObjects {
+export function torchObjects(storages = new Map<string, Storage>()): PickleObjects {
   return {
-    call(name, args) {
+    call(name, args, refuse) {
       if (name === 'collections OrderedDict') return orderedDict(args)
       if (name === 'torch._utils _rebuild_tensor' || name === 'torch._utils _rebuild_tensor_v2')
-        return tensor(file, args)
-      if (name === 'torch._utils _rebuild_tensor_v3') return tensor(file, args, elementType(args[6]))
+        return tensor(args, refuse)
+      if (name === 'torch._utils _rebuild_tensor_v3') return tensor(args, refuse, elementType(args[6]))
       if (name === 'torch._utils _rebuild_parameter') return isTensor(args[0]) ? args[0] : undefined
       if (name === 'torch Size') return args[0] instanceof Tuple ? args[0] : undefined
       // Textual-inversion embeddings of the first web interfaces keep theirs in one.
@@ -145,31 +144,28 @@ function orderedDict(args: readonly PickleValue[]): Map<PickleValue, PickleValue
   return map
 }
 
-function tensor(file: string, args: readonly PickleValue[], type?: DType): Made<View> | undefined {
+function tensor(args: readonly PickleValue[], refuse: Refuse, type?: DType): Made<View> | undefined {
   const [made, offset, shape, strides] = args
   const storage = made instanceof Made ? made.value : undefined
   if (!(storage instanceof Storage) || !isCount(offset) || !(shape instanceof Tuple) || !(strides instanceof Tuple)) {
-    throw new FileError(file, 'a tensor has no storage, offset, shape or strides; the file is damaged')
+    return refuse('a tensor has no storage, offset, shape or strides; the file is damaged')
   }
   const dtype = type ?? storage.dtype
-  if (dtype === undefined) throw new FileError(file, 'a tensor has an unknown element type; save it with a known one')
-  const view = new View(storage, dtype, { offset, shape: counts(file, shape), strides: counts(file, strides) })
-  checkExtent(file, view)
+  if (dtype === undefined) return refuse('a tensor has an unknown element type; save it with a known one')
+  const view = new View(storage, dtype, { offset, shape: counts(shape, refuse), strides: counts(strides, refuse) })
+  checkExtent(view, refuse)
   return new Made(view)
 }
 
-function counts(file: string, tuple: Tuple): number[] {
-  if (!tuple.items.every(isCount))
-    throw new FileError(file, 'a tensor has sizes or strides that are no counts; the file is damaged')
+function counts(tuple: Tuple, refuse: Refuse): number[] {
+  if (!tuple.items.every(isCount)) refuse('a tensor has sizes or strides that are no counts; the file is damaged')
   return tuple.items as number[]
 }
 
-function checkExtent(file: string, { storage, dtype, offset, shape, strides }: View): void {
+function checkExtent({ storage, dtype, offset, shape, strides }: View, refuse: Refuse): void {
   const size = dtypeBytes[dtype]
   const inStorage = storage.dtype === undefined ? Math.floor(storage.count / size) : storage.count
-  function fail(reason: string): never {
-    throw new FileError(file, `a tensor of shape [${shape.slice(0, 64)}] ${reason}; the file is damaged`)
-  }
+  const fail: Refuse = reason => refuse(`a tensor of shape [${shape.slice(0, 64)}] ${reason}; the file is damaged`)
   if (shape.length !== strides.length) fail(`has ${strides.length} strides`)
   let elements: number
   try {

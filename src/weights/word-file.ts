@@ -28,6 +28,8 @@ export async function readWords(from: SourceLike): Promise<LearnedWord[]> {
   try {
     const words: LearnedWord[] = []
     for (const [name, { shape }] of file.tensors) {
+      // The ids of the placeholder, which the first implementation kept as tensors.
+      if (name.startsWith('string_to_token.')) continue
       const [width, count = 1, ...more] = shape.toReversed()
       if (width === undefined || width < 2 || more.length > 0 || count < 1 || count > most) {
         throw new FileError(

@@ -26,8 +26,6 @@ export interface Family {
   /** Parts that it does not go without, for messages of what is missing. */
   readonly needs?: readonly ('unet' | 'stage')[]
   config(parts: Parts): ConfigJson
-  /** Whose vocabulary its prompts are read by, which its files do not hold. */
-  readonly vocabulary?: 'clip' | 'bert'
 }
 
 /** Channels beside the noisy latents. */

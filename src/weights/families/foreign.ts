@@ -2,6 +2,7 @@ import { FileError, LatentkitError } from '../../platform/errors.js'
 import type { Checkpoint } from '../checkpoint.js'
 import { readStored, storedTensors } from '../stored.js'
 import { type StoredTensor, type TensorFile, type TensorInfo, wantedTensor } from '../tensor-file.js'
+import { configFromCompvis, isCompvisConfig } from './compvis-yaml.js'
 import { describeTensors } from './describe.js'
 import { refined } from './facts.js'
 import type { ConfigJson, Family } from './family.js'
@@ -10,7 +11,10 @@ import { type Recognised, recognise } from './recognise.js'
 
 /** How a checkpoint of another tool is to be understood. */
 export interface ForeignOptions {
-  /** The family that it is to be taken for, or its whole configuration; by its tensors if left out. */
+  /**
+   * The family that it is to be taken for, or its configuration: ours, or in the form of CompVis' YAML files. Told by the
+   * tensors if left out.
+   */
   readonly config?: string | ConfigJson | undefined
   /** Whether the averages of training take the place of the weights where a file has both; true by default. */
   readonly averaged?: boolean | undefined
@@ -29,7 +33,10 @@ export async function foreignCheckpoint(
   { config, averaged }: ForeignOptions = {},
 ): Promise<Checkpoint> {
   const weights = originalNames(storedTensors(file), { averaged })
-  const found = typeof config === 'object' ? { config } : await understood(file.name, weights, config)
+  const found =
+    typeof config === 'object'
+      ? { config: configured(config, weights, file.name) }
+      : await understood(file.name, weights, config)
   return checkpointWith(file, weights, found)
 }
 
@@ -41,7 +48,7 @@ export function checkpointWith(
 ): Checkpoint {
   return {
     name,
-    ...(family && { family }),
+    origin: { family },
     info: { library: 'another tool', config, vocabulary },
     weights,
     training: undefined,
@@ -50,6 +57,9 @@ export function checkpointWith(
     close,
   }
 }
+
+const configured = (config: ConfigJson, weights: ReadonlyMap<string, StoredTensor>, file: string): ConfigJson =>
+  isCompvisConfig(config) ? configFromCompvis(config, recognise(weights)?.config, file) : config
 
 async function understood(name: string, tensors: ReadonlyMap<string, StoredTensor>, family: string | undefined) {
   return refined(recognised(name, tensors, family), name, tensors)

@@ -21,7 +21,6 @@ interface Kind {
   readonly name: string
   readonly title: string
   fits(parts: Parts): boolean
-  readonly vocabulary?: 'bert'
   heads(parts: Parts): ConfigJson
   conditioning?(parts: Parts): ConfigJson
   readonly betas: (parts: Parts) => ConfigJson
@@ -61,7 +60,6 @@ const kinds: readonly Kind[] = [
   {
     name: 'ldm-text',
     title: 'latent diffusion by text',
-    vocabulary: 'bert',
     fits: ({ names }) => transformerWords(names)?.vocab_size === bertPieces,
     heads: parts => (isLarge(parts) ? eightHeads() : narrowHeads()),
     conditioning: ({ names }) => ({ text: transformerWords(names) }),
@@ -119,7 +117,6 @@ const kinds: readonly Kind[] = [
 export const latentDiffusions: readonly Family[] = kinds.map(kind => ({
   name: kind.name,
   title: kind.title,
-  ...(kind.vocabulary && { vocabulary: kind.vocabulary }),
   needs: ['unet', 'stage'],
   fits: parts => parts.unet !== undefined && parts.stage !== undefined && parts.towers.length === 0 && kind.fits(parts),
   config: parts => ({

@@ -66,7 +66,6 @@ const kinds: readonly Kind[] = [
 export const stableDiffusionXls: readonly Family[] = kinds.map(({ name, title, size, fits, last, conditioning }) => ({
   name,
   title,
-  vocabulary: 'clip',
   needs: ['unet', 'stage'],
   fits,
   config: parts => ({

@@ -67,7 +67,6 @@ const kinds: readonly Kind[] = [
 const stableDiffusion = (kind: Kind): Family => ({
   name: kind.name,
   title: kind.title,
-  vocabulary: 'clip',
   needs: ['unet', 'stage'],
   fits: parts =>
     hasText(parts) &&
@@ -92,7 +91,6 @@ const stableDiffusion = (kind: Kind): Family => ({
 const upscaler: Family = {
   name: 'sd-x4-upscaler',
   title: 'Stable Diffusion x4 upscaler',
-  vocabulary: 'clip',
   needs: ['unet', 'stage'],
   fits: parts => hasText(parts) && typeof parts.unet!.num_classes === 'number' && beside(parts) === 3,
   config: parts => ({

@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { fileInfo, openSource, readBytes, readText } from '#platform'
+import { locate } from '../hub/index.js'
+import { bytesSource, readAll } from '../platform/sources.js'
+import type { FileSource, SourceLike } from '../platform/types.js'
+import { parseConfig } from '../schema/index.js'
+import { vocabularyText } from '../text/index.js'
+import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
+import { isDiffusersFolder, openDiffusersFolder } from '../weights/diffusers/index.js'
+import { type ConfigJson, families, folderCheckpoint, foreignCheckpoint } from '../weights/families/index.js'
+import { weightsOf } from '../weights/open-weights.js'
+import { closingOnError } from '../weights/tensor-file.js'
+
+/** How a model's file is to be understood. */
+export interface ModelFileOptions {
+  /**
+   * For a checkpoint of another tool that is not what its tensors make it look like: the name of a family (`sd2-v`), a YAML
+   * file as CompVis has them, or a configuration.
+   */
+  readonly config?: string | Readonly<Record<string, unknown>> | undefined
+  /** Takes the weights as training left them where a file holds their averages as well; false by default. */
+  readonly withoutAverages?: boolean | undefined
+}
+
+/** Beyond this a file is not held in memory as a whole. */
+const wholeInMemory = 2 ** 30
+
+/**
+ * Opens the file or folder of a model, of latentkit's own kind or another tool's: .safetensors, .ckpt and .pt, GGUF, a
+ * folder of diffusers, or the name of a model that `pull` fetched. Nothing is ever fetched but what `from` names.
+ *
+ * @throws FileError where it is missing, damaged or of no known kind.
+ */
+export async function openModelFile(
+  from: SourceLike,
+  { config, withoutAverages = false }: ModelFileOptions = {},
+): Promise<Checkpoint> {
+  const options = {
+    config: typeof config === 'string' ? await configNamed(config) : config,
+    averaged: !withoutAverages,
+  }
+  const place = await locate(from)
+  if (typeof place === 'string' && (await isDiffusersFolder(place))) {
+    const folder = await openDiffusersFolder(place)
+    return withVocabulary(await closingOnError(folder, () => folderCheckpoint(folder, options)))
+  }
+  const file = await weightsOf(await inOnePiece(await openSource(place)))
+  if (isCheckpoint(file.metadata)) return checkpointOf(file)
+  return withVocabulary(await closingOnError(file, () => foreignCheckpoint(file, options)))
+}
+
+/** The name of a family as it is, the contents of a file. */
+async function configNamed(config: string): Promise<string | ConfigJson> {
+  if (families.some(({ name }) => name === config) || !(await fileInfo(config))) return config
+  return parseConfig(await readText(config), z.record(z.string(), z.unknown()), config)
+}
+
+/** What no device can read by itself is read now, rather than in a request for each tensor. */
+async function inOnePiece(source: FileSource): Promise<FileSource> {
+  if (source.path !== undefined || source.size > wholeInMemory) return source
+  return closingOnError(source, async () => {
+    const bytes = await readAll(source)
+    await source.close()
+    return bytesSource(bytes, source.name)
+  })
+}
+
+// Bundlers look for exactly these expressions, and copy the files.
+const clipMerges = (): URL => new URL('../../models/clip-merges.txt.gz', import.meta.url)
+const bertPieces = (): URL => new URL('../../models/bert-uncased.txt.gz', import.meta.url)
+
+/** Word pieces of bert-base-uncased; a text encoder of so many was trained with them. */
+const bertSize = 30522
+
+/** Other tools keep vocabularies beside their models: those of the known ones come with latentkit. */
+async function withVocabulary(checkpoint: Checkpoint): Promise<Checkpoint> {
+  const { info } = checkpoint
+  if (info.vocabulary !== undefined) return checkpoint
+  const { clip_text, text } = (info.config.conditioning ?? {}) as {
+    clip_text?: unknown
+    text?: { vocab_size?: unknown }
+  }
+  const unpacked = async (file: URL) => vocabularyText(await readBytes(file), String(file))
+  const vocabulary =
+    clip_text !== undefined
+      ? { kind: 'clip', merges: await unpacked(clipMerges()) }
+      : text?.vocab_size === bertSize
+        ? { kind: 'bert', words: await unpacked(bertPieces()) }
+        : undefined
+  return vocabulary ? { ...checkpoint, info: { ...info, vocabulary: JSON.stringify(vocabulary) } } : checkpoint
+}
