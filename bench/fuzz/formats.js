@@ -16,9 +16,10 @@ import { diffusionRecipe } from '../../dist/train/diffusion/recipe.js'
 import { openAdapter } from '../../dist/weights/adapters/index.js'
 import { openCheckpoint } from '../../dist/weights/checkpoint.js'
 import { autoencoderFromDiffusers, unetFromDiffusers } from '../../dist/weights/diffusers/index.js'
+import { fromFloat32 } from '../../dist/weights/dtypes.js'
 import { openGguf } from '../../dist/weights/gguf.js'
 import { encodeNpy, readNpy } from '../../dist/weights/npy.js'
-import { openSafetensors, openShardedSafetensors } from '../../dist/weights/safetensors.js'
+import { encodeSafetensors, openSafetensors, openShardedSafetensors } from '../../dist/weights/safetensors.js'
 import { openTorchFile } from '../../dist/weights/torch-file.js'
 import { readWords } from '../../dist/weights/word-file.js'
 import { encodeZip, readZipDirectory, readZipEntry } from '../../dist/weights/zip.js'
@@ -38,6 +39,16 @@ const isZip = bytes => bytes[0] === 0x50
 const safetensors = filesAt('conformance/formats/safetensors_good/', /\.safetensors$/)
 const sharded = name => bytesAt(`conformance/formats/safetensors_good/sharded/${name}`)
 const checkpoint = tinyCheckpoint()
+const adapter = encodeSafetensors(
+  new Map(
+    ['lora_down.weight', 'lora_up.weight', 'alpha'].map(part => {
+      const shape = part === 'alpha' ? [] : [4, 4]
+      const values = new Float32Array(part === 'alpha' ? 1 : 16).fill(0.5)
+      return [`lora_unet_down_blocks_1_attentions_0_proj_in.${part}`, fromFloat32(values, shape)]
+    }),
+  ),
+  new Map([['ss_network_dim', '4']]),
+)
 const npy = [
   { shape: [3, 2], data: Float64Array.from([1, -2, 0.5, Number.NaN, 1e300, 0]) },
   { shape: [], data: Float64Array.of(7) },
@@ -82,7 +93,7 @@ export const formats = {
     read: (bytes, file) =>
       openShardedSafetensors(bytesSource(bytes, file), async name => {
         if (!/^model-0000[12]-of-00002\.safetensors$/.test(name))
-          throw new FileError(`${file}: ${name}`, 'is not there')
+          throw new FileError(`${file}: ${name.slice(0, 80)}`, 'is not there')
         return bytesSource(sharded(name), name)
       }).then(tensorsOf),
   },
@@ -167,7 +178,7 @@ export const formats = {
   },
   adapter: {
     weight: 2,
-    seeds: safetensors,
+    seeds: [adapter],
     read: async (bytes, file) => void (await tensorsOf(await openAdapter(new File([bytes], file)))),
   },
   words: {

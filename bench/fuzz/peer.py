@@ -41,7 +41,7 @@ for seed, wanted in json.loads((folder / "read.json").read_text()).items():
         found = {}
         tensors(torch.load(folder / seed, weights_only=True, map_location="cpu"), None, found)
     except Exception as error:
-        print(f"seed {seed} is taken, and refused by torch: {str(error).splitlines()[0][:150]}")
+        print(f"seed {seed} is taken, and refused by torch: {' '.join(str(error).split())[-160:]!r}")
         continue
     if found != wanted:
         names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]

@@ -30,8 +30,14 @@ export class SchemaError extends LatentkitError {
 /** A path as a person writes it: `stages[0].model`. */
 export function pathText(path: Path): string {
   return path
-    .map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? String(key) : `.${String(key)}`))
+    .map((key, i) => (typeof key === 'number' ? `[${key}]` : i === 0 ? legible(key) : `.${legible(key)}`))
     .join('')
+}
+
+/** A key of a damaged file can have any length. */
+const legible = (key: PropertyKey): string => {
+  const text = String(key)
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
 /** A problem with the path it was found at, from which a reader of YAML finds the line. */

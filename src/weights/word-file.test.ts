@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { FileError } from '../platform/errors.js'
-import { fromFloat32 } from './dtypes.js'
-import { encodeSafetensors, writeSafetensors } from './safetensors.js'
+import { fromFloat32, toFloat32 } from './dtypes.js'
+import { encodeSafetensors, readSafetensors, writeSafetensors } from './safetensors.js'
 import { readWords, writeWord, writeWordForA1111 } from './word-file.js'
 
 let folder: string
@@ -26,6 +26,14 @@ test('a word is read as it was written, in both formats', async () => {
   assert.deepEqual(await readWords(torch), [{ ...learned, word: 'my-cat' }], 'there the file is called as the word')
   // By these bytes torch.load tells its archives.
   assert.equal((await readFile(torch)).subarray(0, 4).toString('latin1'), 'PK\x03\x04')
+})
+
+test('an embedding of the first implementation is read, whose ids are tensors too', async () => {
+  const folder = new URL('../../fixtures/conformance/formats/torch_good/', import.meta.url)
+  const [word] = await readWords(new URL('textual_inversion.pt', folder))
+  const expected = readSafetensors(await readFile(new URL('textual_inversion.expected.safetensors', folder))).tensors
+  assert.equal(word!.word, 'textual_inversion')
+  assert.deepEqual(word!.vectors, toFloat32(expected.get('string_to_param.*')!))
 })
 
 test('single vectors and the web interfaces’ safetensors are read, other files refused', async () => {
