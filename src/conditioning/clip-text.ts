@@ -19,8 +19,8 @@ import {
   towerWidth,
 } from '../text/clip-tower.js'
 import { clipTokenizer, vocabularyText } from '../text/index.js'
-import type { Conditioning, Numbers, Stored, TrainingRecord } from './contract.js'
-import { sentenceReader, storedVocabulary } from './sentences.js'
+import type { Conditioning, RequestField } from './contract.js'
+import { promptStyle, sentenceReader, storedVocabulary } from './sentences.js'
 
 const severalTowers = z.strictObject({
   embedders: z
@@ -58,6 +58,18 @@ const tokensName = (i: number): string => (i === 0 ? 'tokens' : `tokens_${i + 1}
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
+/** Which layer of CLIP the context is of, as other tools let their users choose. */
+const clipSkip: RequestField<number> = {
+  schema: z.int().nonnegative().max(1000),
+  describe:
+    "take the context from another layer of CLIP, as the prompt style's tool counts: a1111 and comfyui from 1, the last; plain, as diffusers, layers left out beyond the model's own",
+  placeholder: 'N',
+  read: Number,
+  label: 'Clip skip',
+  show: String,
+  parse: Number,
+}
+
 /**
  * Sentences by CLIP's text encoders, as context and, pooled, as part of y; they are meant to be frozen. Sources:
  * stable-diffusion and stablediffusion, ldm/modules/encoders/modules.py; generative-models, sgm/modules/encoders/modules.py,
@@ -67,7 +79,7 @@ export const clipText = {
   what: 'a text',
   config,
   recipe,
-  request: {},
+  request: { promptStyle, clipSkip },
   files: ({ merges, ...rest }, at) => ({ ...rest, merges: at(merges) }),
   root: config => ('embedders' in config ? 'conditioner' : undefined),
   layers: config => Math.max(...towersOf(config).map(towerLayers)),
@@ -75,6 +87,10 @@ export const clipText = {
     const towers = towersOf(config)
     const vector = sum(towers.map(pooledWidth))
     return { context: sum(towers.map(towerWidth)), ...(vector > 0 && { vector }) }
+  },
+  text(config) {
+    const towers = towersOf(config)
+    return { length: towerLength(towers[0]!), widths: towers.map(towerWidth) }
   },
   inputs(config) {
     const tokens = towersOf(config).map((tower, i) => [tokensName(i), i64(towerLength(tower))] as const)
@@ -99,33 +115,19 @@ export const clipText = {
   },
   assume: ({ merges: _, ...config }) => config,
   reader(config, stored) {
-    const readers = towersOf(config).map(tower => towerReader(tower, stored))
-    /** Every tower's tokens by the names of their inputs, and whether the text is told at all. */
-    const numbers = (of: (reader: ReturnType<typeof towerReader>) => Numbers, told = true): Numbers => ({
-      ...Object.fromEntries(readers.map((reader, i) => [tokensName(i), of(reader).tokens!])),
-      ...(zeroesEmpty(config) && { told: [told ? 1 : 0] }),
+    const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
+    const encoders = towersOf(config).map((tower, i) => {
+      const tokenizer = clipTokenizer({ merges }, { padding: tower.padding })
+      if (tokenizer.size > tower.vocab_size)
+        throw new LatentkitError(
+          `has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${tower.vocab_size}`,
+        )
+      return { input: tokensName(i), tokenizer, length: towerLength(tower) }
     })
-    return {
-      ofRecord: (record: TrainingRecord) => numbers(reader => reader.ofRecord(record)),
-      ofRequest: request => ({
-        positive: numbers(reader => reader.ofRequest(request).positive),
-        negative: numbers(reader => reader.ofRequest(request).negative, request.negativePrompt !== ''),
-        leftOut: readers[0]!.ofRequest(request).leftOut,
-      }),
-      none: () => numbers(reader => reader.none(), false),
-    }
+    return sentenceReader(encoders, stored, { told: zeroesEmpty(config) ? 'told' : undefined })
   },
 } satisfies Conditioning<Config, z.output<typeof recipe>>
 
 const zeroesEmpty = (config: Config): boolean => 'embedders' in config && config.zero_empty
 
 const joined = (parts: readonly Tensor[]): Tensor => (parts.length > 1 ? concat([...parts], { axis: -1 }) : parts[0]!)
-
-function towerReader(tower: ClipTower, stored: Stored) {
-  const { vocab_size, padding } = tower
-  const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
-  const tokenizer = clipTokenizer({ merges }, { padding })
-  if (tokenizer.size > vocab_size)
-    throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
-  return sentenceReader(tokenizer, towerLength(tower), stored)
-}

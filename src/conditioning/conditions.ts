@@ -19,6 +19,7 @@ import type {
   RequestField,
   Specs,
   Stored,
+  TextShape,
   Tools,
   TrainingRecord,
 } from './contract.js'
@@ -122,6 +123,10 @@ export function reachOf(
 export const deepestCondition = (config: ConditioningConfig | undefined): number =>
   Math.max(0, ...present(config).map(({ conditioning, config }) => conditioning.layers?.(config) ?? 0))
 
+/** What a text becomes in a model's context; undefined where it takes none. */
+export const textShapeOf = (config: ConditioningConfig | undefined): TextShape | undefined =>
+  present(config).flatMap(({ conditioning, config }) => conditioning.text?.(config) ?? [])[0]
+
 /** Inputs of all conditions of a model for one sample. */
 export const inputsOf = (config: ConditioningConfig | undefined, place: Place): Specs =>
   Object.assign({}, ...present(config).map(({ conditioning, config }) => conditioning.inputs(config, place)))
@@ -147,6 +152,7 @@ export function embedConditions(
     ...(planes.length > 0 && { concat: joined(planes) }),
     ...(ys.length > 0 && { y: joined(ys) }),
     ...(control && { hint: control.hint!, strength: control.strength! }),
+    ...Object.fromEntries(all.flatMap(Object.entries).filter(([name]) => /^(image[A-Z]|feature_)/.test(name))),
   }
 }
 
@@ -231,6 +237,7 @@ export function openReaders(config: ConditioningConfig | undefined, stored: Stor
         positive: Object.assign({}, ...asked.map(({ positive }) => positive)),
         negative: Object.assign({}, ...asked.map(({ negative, positive }) => negative ?? positive)),
         leftOut: asked.reduce((sum, { leftOut = 0 }) => sum + leftOut, 0),
+        spoken: asked.find(({ spoken }) => spoken)?.spoken,
         finish: picture => finishers.reduce((image, finish) => finish(image), picture),
       }
     },

@@ -4,6 +4,7 @@ import type { Image } from '../image/index.js'
 import type { TorchGenerator } from '../random/index.js'
 import type { Scope } from '../tensor/program.js'
 import type { Spec, Tensor } from '../tensor/tensor.js'
+import type { PromptStyle } from '../text/prompt/index.js'
 
 /*
  * A conditioning is one file: the words of its configuration, the part of the network that embeds it, and how its numbers
@@ -22,6 +23,11 @@ export interface Conditioned {
   /** Hints for ControlNets one after the other, [batch, 3 each, height, width] in pixels, and how much each counts, [batch, each]. */
   readonly hint?: Tensor
   readonly strength?: Tensor
+  /** What T2I-adapters add at a level of the way down, counted from 0: [batch, c, h, w]. */
+  readonly [feature: `feature_${number}`]: Tensor
+  /** Tokens of a picture that are attended to beside the context, [batch, tokens, width], and how much they count, [batch, 1]. */
+  readonly imageTokens?: Tensor
+  readonly imageStrength?: Tensor
 }
 
 /** What a UNet must be made for. */
@@ -87,12 +93,41 @@ export interface Neighbours {
   readonly rows?: readonly number[]
 }
 
+/** A chunk of a text: its numbers by the names of the inputs, and how much each of its tokens counts. */
+export interface SpokenChunk {
+  readonly numbers: Numbers
+  readonly weights: Float32Array
+}
+
+/** One of the texts that lead a picture together: what it says up to which call of the network (`stageAt`). */
+export interface SpokenPhrase {
+  readonly weight: number
+  readonly stages: readonly { readonly until: number; readonly chunks: readonly SpokenChunk[] }[]
+}
+
+/** A request's texts as they are meant over the steps. Chunks are embedded each by itself; all else of a request is as in `Asked`. */
+export interface Spoken {
+  readonly positive: readonly SpokenPhrase[]
+  readonly negative: SpokenPhrase
+  /** Numbers of the empty text. */
+  readonly empty: Numbers
+  readonly weigh: PromptStyle['weigh']
+}
+
+/** What a text becomes in the context: so many tokens a chunk, of encoders of these widths beside one another. */
+export interface TextShape {
+  readonly length: number
+  readonly widths: readonly number[]
+}
+
 /** A request's condition as numbers: `negative` is what guidance leads away from, if that is no answer to no condition. */
 export interface Asked {
   readonly positive: Numbers
   readonly negative?: Numbers | undefined
   /** Tokens of a text that did not fit. */
   readonly leftOut?: number
+  /** Its texts, of which `positive` and `negative` hold the beginnings. */
+  readonly spoken?: Spoken | undefined
   /** What is done to the finished picture. */
   readonly finish?: (picture: Image) => Image
 }
@@ -118,6 +153,8 @@ export interface RequestField<T = unknown> {
   readonly placeholder: string
   /** Reads the flag's text. */
   read(text: string): unknown
+  /** What the value is called in a picture's settings, if not by the field's name. */
+  readonly label?: string
   /** The value as a line of a picture's settings, where it is short enough, and back. */
   show?(value: unknown): string
   parse?(text: string): unknown
@@ -162,6 +199,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   /** Layers of its network one after the other, where it has many. */
   layers?(config: Config): number
   reach(config: Config, latentChannels: number): Reach
+  /** What a text becomes; its tokens are the first of a model's context. */
+  text?(config: Config): TextShape
   /** Inputs of a sample, without the axis of the batch. */
   inputs(config: Config, place: Place): Specs
   embed(at: Scope, config: Config, inputs: Readonly<Record<string, Tensor>>, tools: Tools): Conditioned

@@ -1,3 +1,4 @@
+export { withClipSkip } from './clip-skip.js'
 export {
   assumedConditions,
   type ConditioningConfig,
@@ -18,6 +19,7 @@ export {
   requestShape,
   sizeOfRequest,
   stack,
+  textShapeOf,
   withFiles,
 } from './conditions.js'
 export type {
@@ -29,9 +31,13 @@ export type {
   Place,
   Request,
   RequestField,
+  Spoken,
+  SpokenPhrase,
   Stored,
+  TextShape,
   TrainingRecord,
 } from './contract.js'
 export { imageSchema, pictureField } from './fields.js'
 export { greyLevels } from './semantic-map.js'
+export type { SpokenOver } from './sentences.js'
 export { type ConditioningName, conditionings } from './table.js'

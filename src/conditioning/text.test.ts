@@ -13,8 +13,8 @@ const config = { n_embed: 8, n_layer: 1, vocab_size: 30522, max_seq_len: 8, head
 test("the text-to-image LDM reads its words by BERT's vocabulary", () => {
   const reader = text.reader(config, stored)
   const { positive, negative } = reader.ofRequest({ prompt: 'a photo of a cat', negativePrompt: '' })
-  assert.deepEqual(Array.from(positive.tokens), [101, 1037, 6302, 1997, 1037, 4937, 102, 0])
-  assert.deepEqual(Array.from(negative.tokens), [101, 102, 0, 0, 0, 0, 0, 0])
+  assert.deepEqual(Array.from(positive.tokens!), [101, 1037, 6302, 1997, 1037, 4937, 102, 0])
+  assert.deepEqual(Array.from(negative.tokens!), [101, 102, 0, 0, 0, 0, 0, 0])
   assert.throws(
     () => text.reader({ ...config, vocab_size: 9 }, stored),
     /vocabulary of 30522 tokens and a text encoder of 9/,

@@ -12,7 +12,7 @@ import {
   vocabularySize,
 } from '../text/index.js'
 import type { Conditioning, Stored } from './contract.js'
-import { sentenceReader, storedVocabulary } from './sentences.js'
+import { promptStyle, sentenceReader, storedVocabulary } from './sentences.js'
 
 const recipe = textEncoderConfig.omit({ vocab_size: true }).extend({
   vocabulary: z
@@ -32,9 +32,10 @@ export const text = {
   what: 'a text',
   config: textEncoderConfig,
   recipe,
-  request: {},
+  request: { promptStyle },
   layers: ({ n_layer }) => n_layer,
   reach: ({ n_embed }) => ({ context: n_embed }),
+  text: ({ max_seq_len, n_embed }) => ({ length: max_seq_len, widths: [n_embed] }),
   inputs: ({ max_seq_len }) => ({ tokens: i64(max_seq_len) }),
   embed: (at, config, { tokens }) => ({ context: textEncoder(at, config, tokens!) }),
   learn({ vocabulary: size, ...config }, { dataset, train, before }) {
@@ -51,7 +52,7 @@ export const text = {
     const tokenizer = tokenizerOf(stored)
     if (tokenizer.size !== vocab_size)
       throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
-    return sentenceReader(tokenizer, max_seq_len, stored)
+    return sentenceReader([{ input: 'tokens', tokenizer, length: max_seq_len }], stored)
   },
 } satisfies Conditioning<TextEncoderConfig, z.output<typeof recipe>>
 

@@ -23,6 +23,8 @@ export interface PromptStyle {
   /** What such a prompt says at each step. */
   stages(text: string, steps: Steps): readonly { readonly until: number; readonly text: string }[]
   chunks(text: string, lexicon: Lexicon): { readonly chunks: readonly Chunk[]; readonly leftOut: number }
+  /** Whether a model that knows zeros for no text is given them for an empty negative prompt. */
+  readonly zeroesEmpty: boolean
   /** The vectors of one place in all stages of a prompt, by their weights. */
   weigh(emphasised: Emphasised, encoders: Encoders): Float32Array
 }
@@ -45,6 +47,7 @@ export const promptStyles = {
       const kept = ids.slice(0, length - 2).map(id => ({ id, weight: 1 }))
       return { chunks: [chunkOf(kept, lexicon)], leftOut: ids.length - kept.length }
     },
+    zeroesEmpty: true,
     weigh: ({ z }) => z,
   },
   a1111: {
@@ -52,12 +55,14 @@ export const promptStyles = {
     phrases: phrasesOf,
     stages: promptStages,
     chunks: (text, lexicon) => all(a1111Chunks(text, lexicon)),
+    zeroesEmpty: true,
     weigh: (emphasised, { widths }) => restoringMean(emphasised, widths),
   },
   comfyui: {
     phrases: alone,
     stages: throughout,
     chunks: (text, lexicon) => all(comfyuiChunks(text, lexicon)),
+    zeroesEmpty: false,
     weigh: (emphasised, { empty }) => fromEmpty(emphasised, empty),
   },
 } satisfies Record<string, PromptStyle>
