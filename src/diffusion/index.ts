@@ -47,6 +47,7 @@ export {
   timeUniformLevels,
   vpSigmas,
 } from './sigmas.js'
+export { type SlerpOptions, slerp } from './slerp.js'
 export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'
 export {
   clean,

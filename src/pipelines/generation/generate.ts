@@ -1,17 +1,18 @@
 import { LatentkitError } from '../../platform/errors.js'
 import { latentShape } from '../programs.js'
 import { parametersOf } from '../settings/parameters.js'
-import { openConditions } from './conditions.js'
 import { decode } from './decode.js'
 import type { GenerateEvent } from './events.js'
 import { generatedImage } from './generated-image.js'
 import { openGuidances } from './guidance/chain.js'
+import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
 import { noiseOf } from './noise.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
 import type { Lease } from './recent.js'
 import type { Batch, Stage, Work } from './stage.js'
 import { openStart } from './start.js'
+import { variedNoise } from './variation.js'
 import { wayOf } from './way.js'
 
 /** What a generation borrows from its model. */
@@ -29,7 +30,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   const batches = chunks(seeds, most)
   const total = batches.length * way.steps
   signal?.throwIfAborted()
-  const conditions = await openConditions(work)
+  const conditions = await openMixed(work)
   await using parts = await lend(variantOf(plan))
   const { get } = parts.value
   // All are handed to the device at once: it loads one while the other is being prepared here.
@@ -42,13 +43,13 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   yield { type: 'start', total, seeds, tokensLeftOut: conditions.leftOut }
 
   for (const [i, group] of batches.entries()) {
-    const batch: Batch = { seeds: group, shape: [group.length, ...latents] }
+    const batch: Batch = { seeds: group, first: i * most, shape: [group.length, ...latents] }
     const told = await conditions.of(stage, batch)
-    const noise = noiseOf(batch)
+    const noise = variedNoise(plan, batch, noiseOf)
     const each = (x: Float32Array) => group.map((_, j) => x.slice(j * length, (j + 1) * length))
     const pictures = async (x: Float32Array) =>
       (await decode(stage, plan, each(x))).map((picture, j) => start.finish(told.finish(picture, j)))
-    let x = start.latents(way, noise, { first: i * most, count: group.length })
+    let x = start.latents(way, noise, batch)
     let taken = 0
     const network = await guidedNetwork(stage, batch, {
       conditions: told,
@@ -67,9 +68,16 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const made = each(x)
     for (const [j, picture] of (await pictures(x)).entries()) {
       const seed = group[j]!
-      const settings = parametersOf(plan, seed, name)
+      const settings = parametersOf(plan, batch.first + j, name)
       const image = generatedImage(picture, settings)
-      yield { type: 'image', image, latents: { data: made[j]!, shape: latents }, index: i * most + j, seed, settings }
+      yield {
+        type: 'image',
+        image,
+        latents: { data: made[j]!, shape: latents },
+        index: batch.first + j,
+        seed,
+        settings,
+      }
     }
   }
 }

@@ -46,6 +46,8 @@ export interface Known {
 /** Pictures that are made together. */
 export interface Batch {
   readonly seeds: readonly number[]
+  /** The index of its first picture. */
+  readonly first: number
   /** [batch, channels, height, width]. */
   readonly shape: readonly [number, number, number, number]
 }

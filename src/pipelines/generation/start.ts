@@ -5,15 +5,15 @@ import { encode } from './encode.js'
 import { knownPart } from './known-part.js'
 import { checkLatents, type Latents } from './latents.js'
 import { type BatchNoise, joined } from './noise.js'
-import type { Known, Stage } from './stage.js'
+import type { Batch, Known, Stage } from './stage.js'
 import type { Way } from './way.js'
 
 /** What the pictures of a generation start from. */
 export interface Start {
   /** The part of the picture that stays, if a mask says so. */
   readonly known: Known | undefined
-  /** Latents of a batch at the level where its way begins; `first` is the index of its first picture. */
-  latents(way: Way, noise: BatchNoise, pictures: { readonly first: number; readonly count: number }): Float32Array
+  /** Latents of a batch at the level where its way begins. */
+  latents(way: Way, noise: BatchNoise, batch: Batch): Float32Array
   /** What is done to a finished picture: what is known stays as it is. */
   finish(picture: Image): Image
 }
@@ -31,8 +31,8 @@ export async function openStart(stage: Stage): Promise<Start> {
   const known = picture && mask && knownPart({ picture, mask, latents: all[0]! })
   return {
     known: known?.latents,
-    latents(way, { start }, { first, count }) {
-      const originals = Array.from({ length: count }, (_, i) => (all[first + i] ?? all[0]!).data)
+    latents(way, { start }, { first, seeds: { length } }) {
+      const originals = Array.from({ length }, (_, i) => (all[first + i] ?? all[0]!).data)
       return addNoise(joined(originals), start(), way.start)
     },
     finish: painted => known?.finish(painted) ?? painted,

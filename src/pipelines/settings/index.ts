@@ -3,13 +3,15 @@ import { conditions } from './conditions.js'
 import type { SettingsGroup } from './group.js'
 import { guidance } from './guidance.js'
 import { guides } from './guides.js'
+import { mix } from './mix.js'
 import { pictures } from './pictures.js'
 import { previews } from './previews.js'
 import { sampling } from './sampling.js'
 import { start } from './start.js'
+import { variation } from './variation.js'
 
 /** All settings of a generation; a new group is a file and a line. Commands, pictures and plans go by it. */
-const groups = { guidance, pictures, sampling, previews, conditions, start, guides }
+const groups = { guidance, pictures, sampling, previews, conditions, mix, start, variation, guides }
 
 type Groups = typeof groups
 type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void

@@ -5,10 +5,10 @@ import { type SamplerName, samplers } from '../../samplers/index.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
 import type { Plan } from './plan.js'
 
-/** A plan's settings for one of its pictures, in A1111's words. */
-export function parametersOf(plan: Plan, seed: number, model: string): Parameters {
+/** A plan's settings for the picture of an index, in A1111's words. */
+export function parametersOf(plan: Plan, index: number, model: string): Parameters {
   const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, request } = plan
-  const all = { ...request, ...plan } as never
+  const all = { ...request, ...plan, variationSeed: plan.variationSeeds[index] } as never
   const lines = settingsGroups.flatMap(group => Object.entries(group.show?.(all) ?? {}))
   const extra = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
   return {
@@ -18,7 +18,7 @@ export function parametersOf(plan: Plan, seed: number, model: string): Parameter
     sampler: samplers[sampler].label,
     scheduleType: schedule,
     cfgScale: guidance,
-    seed,
+    seed: plan.seeds[index]!,
     width,
     height,
     model,

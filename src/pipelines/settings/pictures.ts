@@ -3,7 +3,7 @@ import { settingsGroup } from './group.js'
 
 const count = z.int().positive()
 /** torch's generator takes 32 bits of a seed. */
-const seed = z.int().min(0).max(0xffffffff)
+export const seed = z.int().min(0).max(0xffffffff)
 
 /** How many pictures, of which seeds and of what size. */
 export const pictures = settingsGroup({

@@ -10,13 +10,14 @@ import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, sizeOfInit, splitInit } from './init.js'
+import { seedsOf } from './seeds.js'
 import { checkSides } from './size.js'
 
 /** Everything decided: what a generation will do. */
 export interface Plan
   extends Omit<
     z.output<typeof generateSettings>,
-    'seed' | 'count' | 'seeds' | 'width' | 'height' | 'latents' | 'fit' | keyof typeof requestFields
+    'seed' | 'count' | 'seeds' | 'width' | 'height' | 'latents' | 'fit' | 'variationSeed' | keyof typeof requestFields
   > {
   readonly prompt: string
   /** What the conditions of the model are made from. */
@@ -24,6 +25,8 @@ export interface Plan
   /** The class that a classifier leads to. */
   readonly classifierClass: string | number | undefined
   readonly seeds: readonly number[]
+  /** What the noise of each seed is turned towards. */
+  readonly variationSeeds: readonly number[]
   readonly width: number
   readonly height: number
   /** What the pictures start from; noise alone if undefined. */
@@ -40,7 +43,7 @@ export function planGeneration(
   prompt: string,
   given: GenerateSettings,
 ): Plan {
-  const { seed, count = 1, seeds, ...all } = validate(generateSettings, given, 'generate')
+  const { seed, count, seeds, variationSeed, ...all } = validate(generateSettings, given, 'generate')
   const fields = Object.keys(requestFields)
   const pick = (wanted: boolean) =>
     Object.fromEntries(Object.entries(all).filter(([name]) => fields.includes(name) === wanted))
@@ -56,7 +59,6 @@ export function planGeneration(
     negativePrompt: settings.negativePrompt,
   }
   checkRequest(config.conditioning, request)
-  const first = seed ?? Math.floor(Math.random() * 2 ** 32)
   const wanted = sizeOfRequest(config.conditioning, request) ?? (split.init && sizeOfInit(config, split.init))
   const size = checkSides(config, {
     width: settings.width ?? wanted?.width ?? trainedSize(config),
@@ -69,7 +71,7 @@ export function planGeneration(
     request,
     classifierClass: wantedClass,
     guidance: conditions.guides ? settings.guidance : 1,
-    seeds: seeds ?? Array.from({ length: count }, (_, i) => (first + i) % 2 ** 32),
+    ...seedsOf({ seed, count, seeds, variationSeed, variationStrength: settings.variationStrength }),
     init: split.init && fitInit(split.init, size, settings.fit),
     strength: split.init?.strength,
   }
