@@ -8,6 +8,7 @@ import { decode } from './generation/decode.js'
 import { encode } from './generation/encode.js'
 import { type GenerateOptions, type Generation, generationOf } from './generation/events.js'
 import { generatePictures } from './generation/generate.js'
+import { generateLarger } from './generation/hires.js'
 import { checkLatents, type Latents } from './generation/latents.js'
 import { type Parts, partsOf, type Variant } from './generation/parts.js'
 import { type Lease, Recent } from './generation/recent.js'
@@ -59,7 +60,8 @@ export class Model implements AsyncDisposable {
     const { signal, ...settings } = options
     const plan = planGeneration(this.#model, prompt, settings)
     const work = { model: this.#model, plan, device: this.#device, signal }
-    return generationOf(generatePictures(work, { name: this.name, lend: variant => this.#lend(variant) }))
+    const generate = plan.hires === undefined ? generatePictures : generateLarger
+    return generationOf(generate(work, { name: this.name, lend: variant => this.#lend(variant) }))
   }
 
   /**

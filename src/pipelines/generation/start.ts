@@ -26,8 +26,9 @@ export interface Start {
 export async function openStart(stage: Stage): Promise<Start> {
   const { init, seeds } = stage.plan
   if (init === undefined) return { known: undefined, latents: (_, { start }) => start(), finish: picture => picture }
-  const { picture, mask, latents = picture && (await encode(stage, picture)) } = init
-  const all = checked([latents ?? []].flat() as Latents[], stage.latents, seeds.length)
+  const { pictures, mask, latents = await encoded(stage, pictures ?? []) } = init
+  const [picture] = pictures ?? []
+  const all = checked([latents].flat() as Latents[], stage.latents, seeds.length)
   const known = picture && mask && knownPart({ picture, mask, latents: all[0]! })
   return {
     known: known?.latents,
@@ -37,6 +38,12 @@ export async function openStart(stage: Stage): Promise<Start> {
     },
     finish: painted => known?.finish(painted) ?? painted,
   }
+}
+
+async function encoded(stage: Stage, pictures: readonly Image[]): Promise<Latents[]> {
+  const latents: Latents[] = []
+  for (const picture of pictures) latents.push(await encode(stage, picture))
+  return latents
 }
 
 function checked(all: readonly Latents[], wanted: Latents['shape'], count: number): readonly Latents[] {

@@ -3,6 +3,7 @@ import { conditions } from './conditions.js'
 import type { SettingsGroup } from './group.js'
 import { guidance } from './guidance.js'
 import { guides } from './guides.js'
+import { hires } from './hires.js'
 import { mix } from './mix.js'
 import { pictures } from './pictures.js'
 import { previews } from './previews.js'
@@ -11,7 +12,7 @@ import { start } from './start.js'
 import { variation } from './variation.js'
 
 /** All settings of a generation; a new group is a file and a line. Commands, pictures and plans go by it. */
-const groups = { guidance, pictures, sampling, previews, conditions, mix, start, variation, guides }
+const groups = { guidance, pictures, sampling, previews, conditions, mix, start, variation, hires, guides }
 
 type Groups = typeof groups
 type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void

@@ -8,8 +8,8 @@ import { unitOf } from './size.js'
 
 /** What a generation starts from instead of noise alone. */
 export interface Init {
-  /** The picture, at the size that is painted. */
-  readonly picture?: Image | undefined
+  /** A picture for all, or one for each, at the size that is painted. */
+  readonly pictures?: readonly Image[] | undefined
   /** Latents of all pictures, or of each. */
   readonly latents?: Latents | readonly Latents[] | undefined
   readonly strength: number
@@ -47,7 +47,7 @@ export function splitInit(
   const { strength, latents } = settings
   if (listensTo(config, 'image')) {
     const start = strength !== undefined && strength < 1
-    return { request, ...(start && { init: { picture: image && flatten(image), latents, strength } }) }
+    return { request, ...(start && { init: { pictures: image && [flatten(image)], latents, strength } }) }
   }
   if (mask && !image) throw new LatentkitError('generate: mask says where to paint in a picture: give that as image')
   if (!image && !latents) return { request: others }
@@ -59,7 +59,7 @@ export function splitInit(
   return {
     request: others,
     init: {
-      ...(image && { picture: flatten(image) }),
+      ...(image && { pictures: [flatten(image)] }),
       ...(mask && { mask: flatten(mask) }),
       latents,
       strength: strength ?? (mask ? strengths.masked : strengths.picture),
@@ -71,11 +71,11 @@ export function splitInit(
  * The size at which a picture is painted that does not say otherwise: its own, cut to what the network can do; pictures
  * beyond twice the side of those in training are made smaller.
  */
-export function sizeOfInit(config: ModelConfig, { picture, latents }: Init): Size {
+export function sizeOfInit(config: ModelConfig, { pictures, latents }: Init): Size {
   const [unit, factor] = [unitOf(config), factorOf(config)]
   const [one] = latents === undefined ? [] : [latents].flat()
   if (one) return { width: (one as Latents).shape[2] * factor, height: (one as Latents).shape[1] * factor }
-  const { width, height } = picture!
+  const { width, height } = pictures![0]!
   const scale = Math.min(1, (2 * trainedSize(config)) / Math.max(width, height))
   const side = (length: number) => Math.max(unit, Math.floor((length * scale) / unit) * unit)
   return { width: side(width), height: side(height) }
@@ -84,7 +84,7 @@ export function sizeOfInit(config: ModelConfig, { picture, latents }: Init): Siz
 /** Picture and mask at the size that is painted. */
 export const fitInit = (init: Init, size: Size, fit: InitSettings['fit']): Init => ({
   ...init,
-  picture: init.picture && fitted(init.picture, size, fit),
+  pictures: init.pictures?.map(picture => fitted(picture, size, fit)),
   mask: init.mask && fitted(init.mask, size, fit),
 })
 

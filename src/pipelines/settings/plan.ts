@@ -6,12 +6,16 @@ import {
   requestFields,
   sizeOfRequest,
 } from '../../conditioning/index.js'
+import { LatentkitError } from '../../platform/errors.js'
 import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, sizeOfInit, splitInit } from './init.js'
 import { seedsOf } from './seeds.js'
 import { checkSides } from './size.js'
+
+/** Latents made larger are blurred in a way that no picture is: more of them has to be painted anew. */
+const hiresStrengths = { pixels: 0.5, latents: 0.7 }
 
 /** Everything decided: what a generation will do. */
 export interface Plan
@@ -59,6 +63,11 @@ export function planGeneration(
     negativePrompt: settings.negativePrompt,
   }
   checkRequest(config.conditioning, request)
+  if (settings.hires !== undefined && (split.init || sizeOfRequest(config.conditioning, request))) {
+    throw new LatentkitError(
+      'generate: hires paints first small, then larger, from noise; leave it out where a picture says what to start from or how large to be',
+    )
+  }
   const wanted = sizeOfRequest(config.conditioning, request) ?? (split.init && sizeOfInit(config, split.init))
   const size = checkSides(config, {
     width: settings.width ?? wanted?.width ?? trainedSize(config),
@@ -74,5 +83,6 @@ export function planGeneration(
     ...seedsOf({ seed, count, seeds, variationSeed, variationStrength: settings.variationStrength }),
     init: split.init && fitInit(split.init, size, settings.fit),
     strength: split.init?.strength,
+    hiresStrength: settings.hiresStrength ?? hiresStrengths[settings.hiresBy],
   }
 }

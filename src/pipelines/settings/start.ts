@@ -18,12 +18,13 @@ export const start = settingsGroup({
     latents: latentsSchema.optional().describe('instead of a picture, its latents; or those of each picture'),
   },
   check: ({ strength, latents, ...rest }) => {
-    const { image, hires } = rest as { image?: unknown; hires?: unknown }
+    const { image } = rest as { image?: unknown }
     if (latents && image) return { at: 'latents', message: 'leave out either image or latents' }
-    if (strength !== undefined && image === undefined && latents === undefined && hires === undefined)
+    if (strength !== undefined && image === undefined && latents === undefined)
       return { at: 'strength', message: 'says how much of a picture is painted anew: give that picture as image' }
     return undefined
   },
   show: ({ strength }) => ({ 'Denoising strength': strength }),
-  read: lines => ({ strength: numberOf(lines['Denoising strength']) }),
+  // Of a picture in two goes it is the second one's.
+  read: lines => (lines['Hires upscale'] === undefined ? { strength: numberOf(lines['Denoising strength']) } : {}),
 })
