@@ -12,7 +12,7 @@ import { bytesSource, decodeText } from '../../dist/platform/sources.js'
 import { parseConfig } from '../../dist/schema/index.js'
 import { tinyCheckpoint, tinyConfig } from '../../dist/testing/tiny-model.js'
 import { bertTokenizer, bpeTokenizer, clipTokenizer, vocabularySchema } from '../../dist/text/index.js'
-import { diffusionRecipe } from '../../dist/train/diffusion/recipe.js'
+import { loraRecipe } from '../../dist/train/adapters/recipes.js'
 import { openAdapter } from '../../dist/weights/adapters/index.js'
 import { openCheckpoint } from '../../dist/weights/checkpoint.js'
 import { autoencoderFromDiffusers, unetFromDiffusers } from '../../dist/weights/diffusers/index.js'
@@ -183,7 +183,7 @@ export const formats = {
   },
   words: {
     weight: 2,
-    seeds: torch,
+    seeds: torch.filter(bytes => Buffer.from(bytes).includes('string_to_param')),
     read: async (bytes, file) => void (await readWords(new File([bytes], file))),
   },
   'config of diffusers': {
@@ -204,11 +204,13 @@ export const formats = {
     weight: 2,
     seeds: [
       utf8(JSON.stringify(tinyConfig(), null, 1)),
-      utf8('data: {folder: pictures, size: 64}\ntraining:\n  steps: 100\n  batch: 4\nsamples: {prompts: [a, b]}\n'),
+      utf8(
+        'data: {folder: pictures, size: 64}\ntraining:\n  steps: 100\n  batch: 4\n  learning_rate: 1e-3\nlora: &l {rank: 4}\n',
+      ),
     ],
     async read(bytes, file) {
       const text = decodeText(bytes, file)
-      parseConfig(text, text.includes('first_stage') ? modelConfig : diffusionRecipe, file)
+      parseConfig(text, text.includes('first_stage') ? modelConfig : loraRecipe, file)
     },
   },
   vocabulary: {

@@ -2,14 +2,15 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const child = fileURLToPath(new URL('./child.js', import.meta.url))
+const reader = fileURLToPath(new URL('./child.js', import.meta.url))
 const batch = 200
 
 /**
  * Reads `count` mutated files from a seed on, and gives the outcome of each to `note`. One that ends its process, or
- * takes longer than `patience` milliseconds, is an outcome with a problem; the rest goes on in another process.
+ * takes longer than `patience` milliseconds, is an outcome with a problem; the rest goes on in another process. `child` is
+ * the script that reads.
  */
-export async function fuzz({ count, first = 1, patience = 20_000, note }) {
+export async function fuzz({ count, first = 1, patience = 20_000, child = reader, note }) {
   let next = first
   const end = first + count
   while (next < end) {

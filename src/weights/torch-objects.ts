@@ -61,6 +61,13 @@ const elementTypes = new Map<string, DType>([
   ['torch uint64', 'U64'],
 ])
 
+/** The functions that make tensors, by the most arguments that they take. */
+const rebuilders = new Map([
+  ['torch._utils _rebuild_tensor', 4],
+  ['torch._utils _rebuild_tensor_v2', 7],
+  ['torch._utils _rebuild_tensor_v3', 8],
+])
+
 /** What may be called beside the functions that make tensors; nothing of it is used. */
 const harmless = new Set([
   '__builtin__ set',
@@ -86,9 +93,11 @@ export function torchObjects(storages = new Map<string, Storage>()): PickleObjec
   return {
     call(name, args, refuse) {
       if (name === 'collections OrderedDict') return orderedDict(args)
-      if (name === 'torch._utils _rebuild_tensor' || name === 'torch._utils _rebuild_tensor_v2')
-        return tensor(args, refuse)
-      if (name === 'torch._utils _rebuild_tensor_v3') return tensor(args, refuse, elementType(args[6]))
+      const most = rebuilders.get(name)
+      if (most !== undefined) {
+        if (args.length > most) refuse(`a tensor is made of ${args.length} things; the file is damaged`)
+        return tensor(args, refuse, name.endsWith('v3') ? elementType(args[6]) : undefined)
+      }
       if (name === 'torch._utils _rebuild_parameter') return isTensor(args[0]) ? args[0] : undefined
       if (name === 'torch Size') return args[0] instanceof Tuple ? args[0] : undefined
       // Textual-inversion embeddings of the first web interfaces keep theirs in one.
