@@ -57,10 +57,18 @@ export function tinyConfig({ text = true } = {}): ModelConfig {
   })
 }
 
+/** A few of CLIP's merges, as a checkpoint stores them. */
+export const tinyClipVocabulary = { kind: 'clip', merges: '#version: 0.2\nr e\nre d</w>\nc a\nca r</w>\n' }
+/** Rows of its table of tokens. */
+export const tinyClipSize = 2 * 256 + 4 + 2
+
+const vocabularyOf = ({ conditioning }: ModelConfig): object | undefined =>
+  conditioning?.clip_text ? tinyClipVocabulary : conditioning?.text && vocabulary
+
 /** A checkpoint of a model that was never trained, always with the same numbers. */
 export function tinyCheckpoint(config = tinyConfig()): Uint8Array {
   const size = { width: trainedSize(config), height: trainedSize(config) }
-  const text = config.conditioning?.text !== undefined
+  const stored = vocabularyOf(config)
   const encoding = trace({ images: f32(1, 3, size.height, size.width) }, (at, { images }) => ({
     ...encodeImages(at, config, images),
   }))
@@ -77,6 +85,6 @@ export function tinyCheckpoint(config = tinyConfig()): Uint8Array {
         ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
       ),
     )
-  const info = { library: version, config, ...(text && { vocabulary: JSON.stringify(vocabulary) }) }
+  const info = { library: version, config, ...(stored && { vocabulary: JSON.stringify(stored) }) }
   return encodeCheckpoint({ info, weights: new Map(weights) })
 }
