@@ -7,6 +7,7 @@
 export function betaQuantile(p: number, a: number): number {
   if (p <= 0) return 0
   if (p >= 1) return 1
+  if (p === 0.5) return 0.5
   if (p > 0.5) return 1 - betaQuantile(1 - p, a)
   // Near 0 the quantile falls as p^(1/a): bisect its logarithm, so that small values keep their relative precision.
   let low = Math.log(Number.MIN_VALUE)

@@ -3,7 +3,7 @@ import { betaQuantile } from './beta-quantile.js'
 import { ddimTimesteps } from './ddim-steps.js'
 import { schedulerConfig } from './diffusers/config.js'
 import { spacedTimesteps } from './diffusers/spacing.js'
-import { linspace, roundHalfEven } from './linspace.js'
+import { linspace32, roundHalfEven } from './linspace.js'
 import { levelOfSigma } from './parameterization.js'
 import { discreteSigmas, exponentialSigmas, karrasSigmas, polyexponentialSigmas, sigmaOfNoSignal } from './sigmas.js'
 import { type TimedLevel, timedLevel } from './steps.js'
@@ -39,7 +39,7 @@ function atTimesteps(timesteps: (steps: number, trained: number) => readonly num
 }
 
 /** Levels by a formula between the lowest and the highest; the timesteps are those of the levels. */
-function byFormula(
+export function levelsByFormula(
   sigmas: (steps: number, low: number, high: number, options: ScheduleOptions) => ArrayLike<number>,
 ): Levels {
   return (alphasCumprod, steps, options) => {
@@ -97,11 +97,11 @@ export const schedules = {
   },
   normal: {
     label: "Normal: k-diffusion's, equal in time from the last timestep to the first",
-    levels: atTimesteps((steps, trained) => Array.from(linspace(trained - 1, 0, steps))),
+    levels: atTimesteps((steps, trained) => Array.from(linspace32(trained - 1, 0, steps))),
   },
   sgm_uniform: {
     label: 'SGM uniform: equal in time, and the first timestep left out',
-    levels: atTimesteps((steps, trained) => Array.from(linspace(trained - 1, 0, steps + 1)).slice(0, -1)),
+    levels: atTimesteps((steps, trained) => Array.from(linspace32(trained - 1, 0, steps + 1)).slice(0, -1)),
   },
   beta: {
     label: 'Beta: timesteps by the beta distribution (Lee et al. 2024)',
@@ -113,16 +113,16 @@ export const schedules = {
   },
   karras: {
     label: 'Karras: equal in sigma^(1/7) (Karras et al. 2022)',
-    levels: byFormula((n, low, high, { rho }) => karrasSigmas(n, low, high, rho)),
+    levels: levelsByFormula((n, low, high, { rho }) => karrasSigmas(n, low, high, rho)),
   },
-  exponential: { label: 'Exponential: equal in log sigma', levels: byFormula(exponentialSigmas) },
+  exponential: { label: 'Exponential: equal in log sigma', levels: levelsByFormula(exponentialSigmas) },
   polyexponential: {
     label: 'Polyexponential: a power in log sigma',
-    levels: byFormula((n, low, high, { rho }) => polyexponentialSigmas(n, low, high, rho)),
+    levels: levelsByFormula((n, low, high, { rho }) => polyexponentialSigmas(n, low, high, rho)),
   },
-  ays: { label: 'Align Your Steps, Stable Diffusion 1', levels: byFormula(n => alignedLevels('sd1', n)) },
-  ays_sdxl: { label: 'Align Your Steps, SDXL', levels: byFormula(n => alignedLevels('sdxl', n)) },
-  ays_svd: { label: 'Align Your Steps, Stable Video Diffusion', levels: byFormula(n => alignedLevels('svd', n)) },
+  ays: { label: 'Align Your Steps, Stable Diffusion 1', levels: levelsByFormula(n => alignedLevels('sd1', n)) },
+  ays_sdxl: { label: 'Align Your Steps, SDXL', levels: levelsByFormula(n => alignedLevels('sdxl', n)) },
+  ays_svd: { label: 'Align Your Steps, Stable Video Diffusion', levels: levelsByFormula(n => alignedLevels('svd', n)) },
 } satisfies Record<string, Schedule>
 
 /** Name of a schedule in `schedules`. */

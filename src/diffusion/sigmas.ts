@@ -1,4 +1,12 @@
-import { linspace } from './linspace.js'
+import { betaQuantile } from './beta-quantile.js'
+import { linspace, linspace32 } from './linspace.js'
+
+const { fround } = Math
+
+/*
+ * Levels are rounded after each operation as torch's float32 code rounds them: a Brownian path is asked at them, and is
+ * another a millionth beside.
+ */
 
 /**
  * Noise levels from `sigmaMax` down to `sigmaMin`, equally spaced in sigma^(1/rho) (Karras et al. 2022, eq. 5); a final
@@ -7,19 +15,25 @@ import { linspace } from './linspace.js'
 export function karrasSigmas(n: number, sigmaMin: number, sigmaMax: number, rho = 7): Float32Array {
   const low = sigmaMin ** (1 / rho)
   const high = sigmaMax ** (1 / rho)
-  return withZero(linspace(0, 1, n).map(ramp => (high + ramp * (low - high)) ** rho))
+  const step = fround(low - high)
+  return withZero(linspace32(0, 1, n).map(ramp => fround(fround(high) + fround(ramp * step)) ** rho))
 }
 
 /** Levels equally spaced in log sigma. */
 export function exponentialSigmas(n: number, sigmaMin: number, sigmaMax: number): Float32Array {
-  return withZero(linspace(Math.log(sigmaMax), Math.log(sigmaMin), n).map(Math.exp))
+  return withZero(linspace32(Math.log(sigmaMax), Math.log(sigmaMin), n).map(Math.exp))
 }
 
 /** Levels whose logarithm falls as a polynomial; rho 1 is `exponentialSigmas`. */
 export function polyexponentialSigmas(n: number, sigmaMin: number, sigmaMax: number, rho = 1): Float32Array {
   const low = Math.log(sigmaMin)
-  const range = Math.log(sigmaMax) - low
-  return withZero(linspace(1, 0, n).map(ramp => Math.exp(ramp ** rho * range + low)))
+  const range = fround(Math.log(sigmaMax) - low)
+  return withZero(linspace32(1, 0, n).map(ramp => Math.exp(fround(fround(fround(ramp ** rho) * range) + fround(low)))))
+}
+
+/** Levels spread by the beta distribution B(0.6, 0.6), without a final 0 (Lee et al. 2024, in noise levels). */
+export function betaSigmas(n: number, sigmaMin: number, sigmaMax: number): Float64Array {
+  return linspace(0, 1, n).map(ramp => sigmaMin + betaQuantile(1 - ramp, 0.6) * (sigmaMax - sigmaMin))
 }
 
 /** Levels of the continuous variance-preserving process (Song et al. 2021, eq. 32) from time 1 to `epsilon`. */
@@ -27,7 +41,7 @@ export function vpSigmas(n: number, betaD = 19.9, betaMin = 0.1, epsilon = 1e-3)
   return withZero(linspace(1, epsilon, n).map(t => Math.sqrt(Math.expm1((betaD * t * t) / 2 + betaMin * t))))
 }
 
-function withZero(levels: Float64Array): Float32Array {
+function withZero(levels: ArrayLike<number>): Float32Array {
   const sigmas = new Float32Array(levels.length + 1)
   sigmas.set(levels)
   return sigmas
@@ -49,23 +63,29 @@ export interface DiscreteSigmas {
   tToSigma(t: number): number
 }
 
-/** Source: k-diffusion, external.py, DiscreteSchedule. */
+/**
+ * Of float32 alphas everything is rounded on the way, as k-diffusion does; of double ones the results alone, as ComfyUI.
+ *
+ * Source: k-diffusion, external.py, DiscreteSchedule; ComfyUI, comfy/model_sampling.py, ModelSamplingDiscrete.
+ */
 export function discreteSigmas(alphasCumprod: ArrayLike<number>): DiscreteSigmas {
-  const sigmas = Float32Array.from(alphasCumprod, bar => Math.sqrt((1 - bar) / bar))
-  const logSigmas = sigmas.map(Math.log)
+  const round = alphasCumprod instanceof Float32Array ? fround : (value: number) => value
+  const exact = Float64Array.from(alphasCumprod, bar => round(Math.sqrt(round(round(1 - bar) / bar))))
+  const sigmas = Float32Array.from(exact)
+  const logSigmas = Float32Array.from(exact, Math.log)
   const last = sigmas.length - 1
 
   function tToSigma(t: number): number {
     const low = Math.floor(t)
-    const w = t - low
-    return Math.exp((1 - w) * logSigmas[low]! + w * logSigmas[Math.ceil(t)]!)
+    const w = fround(t - low)
+    return fround(Math.exp(fround(fround(fround(1 - w) * logSigmas[low]!) + fround(w * logSigmas[Math.ceil(t)]!))))
   }
 
   return {
     sigmas,
     logSigmas,
     tToSigma,
-    levels: n => withZero(linspace(last, 0, n).map(tToSigma)),
+    levels: n => withZero(linspace32(last, 0, n).map(tToSigma)),
     sigmaToT(sigma, quantize = false) {
       // Rounded as the table is: near its ends the result hangs on the difference of close logarithms.
       const logSigma = Math.fround(Math.log(sigma))

@@ -4,6 +4,12 @@ import type { Denoise, Sampling } from './contract.js'
 import { eulerStep } from './euler.js'
 import { withNoise } from './model.js'
 
+const { fround } = Math
+
+/** Times and levels as k-diffusion's float32 rounds them on the way: a Brownian path is asked at these levels. */
+const timeOf = (sigma: number) => fround(-fround(Math.log(sigma)))
+const levelOf = (t: number) => fround(Math.exp(-t))
+
 export interface DpmppSdeOptions extends AncestralOptions {
   /** Where within a step, in log sigma, the network is asked again. */
   readonly r?: number | undefined
@@ -21,12 +27,13 @@ export async function* dpmppSde(
     const x0 = await denoise(x, from)
     if (to === 0) x = x0
     else {
-      const middle = from ** (1 - r) * to ** r
+      const [t, next] = [timeOf(from), timeOf(to)]
+      const middle = levelOf(fround(t + fround(fround(next - t) * r)))
       const half = ancestralSplit(from, middle, eta)
-      const between = withNoise(eulerStep(x, x0, from, half.down), half.up * noiseScale, noise(from, middle))
+      const between = withNoise(eulerStep(x, x0, from, half.down), half.up * noiseScale, noise(levelOf(t), middle))
       const whole = ancestralSplit(from, to, eta)
       const mixed = combine(1 - 1 / (2 * r), x0, 1 / (2 * r), await denoise(between, middle))
-      x = withNoise(eulerStep(x, mixed, from, whole.down), whole.up * noiseScale, noise(from, to))
+      x = withNoise(eulerStep(x, mixed, from, whole.down), whole.up * noiseScale, noise(levelOf(t), levelOf(next)))
     }
     yield { x, x0 }
   }

@@ -26,6 +26,10 @@ export interface SampleOptions {
   readonly noise: Noise
   /** How much of the ancestral noise a stochastic sampler adds back, 0 to 1. */
   readonly eta?: number | undefined
+  /** Whether the network is told the nearest whole timestep of levels between the planned ones. */
+  readonly wholeTimesteps?: boolean | undefined
+  /** Whether the last step of DPM++ 2M is of first order where it does not end at a clean image. */
+  readonly lowerOrderFinal?: boolean | undefined
 }
 
 interface RunOptions extends SampleOptions {
@@ -91,7 +95,9 @@ export const samplers = {
   }),
   dpmpp_2s: flowing('DPM++ 2S', (denoise, x, sigmas) => dpmppSinglestep(denoise, x, sigmas)),
   dpmpp_2s_ancestral: noisy('DPM++ 2S ancestral', dpmpp2sAncestral),
-  dpmpp_2m: flowing('DPM++ 2M', (denoise, x, sigmas) => dpmppMultistep(denoise, x, sigmas)),
+  dpmpp_2m: flowing('DPM++ 2M', (denoise, x, sigmas, { lowerOrderFinal }) =>
+    dpmppMultistep(denoise, x, sigmas, { lowerOrderFinal }),
+  ),
   dpmpp_sde: noisy('DPM++ SDE', dpmppSde),
   dpmpp_2m_sde: noisy('DPM++ 2M SDE', (denoise, x, sigmas, { noise, eta = 1 }) =>
     dpmppMultistep(denoise, x, sigmas, { noise, eta }),
@@ -140,7 +146,8 @@ export interface SamplingModel extends ModelOptions {
 
 /**
  * Runs a sampler by name over the steps of `samplingPlan`; x is the batch at the first step's level, in the model's own
- * coordinates (unit normals for a start from noise). Yields every step; the last `x` is the result.
+ * coordinates (unit normals for a start from noise). Yields every step; the last `x` is the result, in those of the last
+ * step's end.
  *
  * @example
  * const steps = samplingPlan(alphasCumprod, { steps: 20 })
@@ -160,9 +167,16 @@ export function sample(
   if ('overSteps' in sampler) return sampler.overSteps(predictor(network, model), x, steps, all)
   const levels = steps.map(({ from }) => finite(from.sigma, from.alpha))
   const last = steps.at(-1)!.to
-  const denoise = denoiser(network, timestepOf(model, steps, levels), model)
+  const denoise = denoiser(network, timestepOf(model, steps, levels, options.wholeTimesteps), model)
   const start = scale(x, Math.sqrt(levels[0]! ** 2 + 1))
-  return sampler.overSigmas(denoise, start, [...levels, last.sigma / last.alpha], all)
+  const sampling = sampler.overSigmas(denoise, start, [...levels, last.sigma / last.alpha], all)
+  return last.alpha === 1 ? sampling : endingAt(sampling, steps.length, last.alpha)
+}
+
+/** Brings the last batch, image + sigma noise, to the share of the image that it is to have. */
+async function* endingAt(sampling: Sampling, steps: number, alpha: number): Sampling {
+  let taken = 0
+  for await (const step of sampling) yield ++taken === steps ? { ...step, x: scale(step.x, alpha) } : step
 }
 
 /** sigma / alpha, finite where there is no signal too. */
@@ -171,8 +185,13 @@ function finite(sigma: number, alpha: number): number {
 }
 
 /** The planned timestep of a planned level; between them, interpolated in log sigma. */
-function timestepOf({ alphasCumprod }: SamplingModel, steps: readonly Step[], levels: readonly number[]) {
+function timestepOf(
+  { alphasCumprod }: SamplingModel,
+  steps: readonly Step[],
+  levels: readonly number[],
+  whole: boolean | undefined,
+) {
   const planned = new Map(steps.map(({ from }, i) => [levels[i]!, from.t]))
   const discrete = discreteSigmas(alphasCumprod)
-  return (sigma: number) => planned.get(sigma) ?? discrete.sigmaToT(sigma)
+  return (sigma: number) => planned.get(sigma) ?? discrete.sigmaToT(sigma, whole)
 }

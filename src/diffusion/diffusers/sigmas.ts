@@ -1,6 +1,5 @@
-import { betaQuantile } from '../beta-quantile.js'
 import { linspace, linspace32 } from '../linspace.js'
-import { interpolatedIndex } from '../sigmas.js'
+import { betaSigmas, interpolatedIndex } from '../sigmas.js'
 import type { SchedulerConfig, SchedulerName } from './config.js'
 
 /** Falling noise levels and the timestep of each; the last level is where sampling ends and has no timestep. */
@@ -60,7 +59,7 @@ export function convertedSigmas(how: Conversion, high: number, low: number, n: n
     case 'lu':
       return Array.from(linspace(Math.log(high), Math.log(low), n), Math.exp)
     case 'beta':
-      return Array.from(linspace(0, 1, n), ramp => low + betaQuantile(1 - ramp, 0.6) * (high - low))
+      return Array.from(betaSigmas(n, low, high))
   }
 }
 

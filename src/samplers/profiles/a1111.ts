@@ -1,0 +1,105 @@
+import {
+  betaSigmas,
+  compvisSteps,
+  ddimTimesteps,
+  levelsByFormula,
+  logLinear,
+  type Step,
+  schedules,
+} from '../../diffusion/index.js'
+import { brownianNoise, drawsOf, lengthOf, type NoiseRequest, together } from './draws.js'
+import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
+import { slerpColumns } from './slerp.js'
+
+/** modules/sd_samplers_kdiffusion.py, samplers_k_diffusion; where no scheduler is named, that of the model itself. */
+const own = { schedule: 'normal' } as const
+const karras = { schedule: 'karras' } as const
+const exponential = { schedule: 'exponential' } as const
+/** modules/sd_samplers_timesteps.py. */
+const timesteps = { schedule: 'uniform' } as const
+
+/** modules/sd_schedulers.py, get_align_your_steps_sigmas: other digits, and the last level found is one to ask at. */
+const aligned = {
+  sd1: [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029],
+  sdxl: [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.38, 0.234, 0.113, 0.029],
+} as const
+
+/**
+ * The steps of DDIM and PLMS: those of the original, of which the last is left out, so that a picture ends at timestep 1
+ * (modules/sd_samplers_timesteps.py, get_timesteps; sd_samplers_timesteps_impl.py).
+ */
+function timestepSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
+  const last = alphasCumprod.length - 1
+  const rising = ddimTimesteps('uniform', steps, alphasCumprod.length).map(t => Math.min(t, last))
+  return compvisSteps(alphasCumprod, rising).slice(0, -1)
+}
+
+/** The start of one picture, led by `strength` towards that of another seed (modules/rng.py, ImageRNG.first). */
+function startOf({ variation, source, shape, ...request }: NoiseRequest, i: number, draw: () => Float32Array) {
+  const start = draw()
+  const towards = variation?.seeds[i]
+  if (variation === undefined || towards === undefined || variation.strength === 0) return start
+  const length = lengthOf({ ...request, source, shape })
+  const other = drawsOf(source, { seed: towards, place: 0, of: 1 }, length)()
+  return slerpColumns(start, other, variation.strength, shape)
+}
+
+/**
+ * AUTOMATIC1111's web interface: each picture by a generator of its own (modules/rng.py, ImageRNG), of the device unless
+ * the setting randn_source says CPU; after the start by one whose seed is raised by eta_noise_seed_delta.
+ */
+export const a1111: Profile = {
+  label: "AUTOMATIC1111's web interface",
+  source:
+    'AUTOMATIC1111/stable-diffusion-webui: modules/rng.py 0d5dc9a, sd_schedulers.py 02b0092, sd_samplers_common.py 044494d, sd_samplers_timesteps.py 1c77b18, sd_samplers_timesteps_impl.py 2035cbb',
+  defaults: { sampler: 'dpmpp_2m', steps: 20, guidance: 7 },
+  draws: 'gpu',
+  samplers: {
+    dpmpp_2m: karras,
+    dpmpp_sde: { ...karras, brownian: true },
+    dpmpp_2m_sde: { ...exponential, brownian: true },
+    dpmpp_2s_ancestral: karras,
+    dpmpp_3m_sde: { ...exponential, brownian: true, discard: true },
+    euler_ancestral: own,
+    euler: own,
+    lms: own,
+    heun: own,
+    dpm_2: { ...karras, discard: true },
+    dpm_2_ancestral: { ...karras, discard: true },
+    dpm_fast: { ...own, open: true },
+    dpm_adaptive: { ...own, open: true },
+    restart: karras,
+    ddim: timesteps,
+    plms: timesteps,
+  },
+  schedules: {
+    uniform: schedules.ddim_uniform.levels,
+    normal: schedules.normal.levels,
+    karras: schedules.karras.levels,
+    exponential: schedules.exponential.levels,
+    polyexponential: schedules.polyexponential.levels,
+    sgm_uniform: schedules.sgm_uniform.levels,
+    simple: schedules.simple.levels,
+    ddim_uniform: schedules.ddim_uniform.levels,
+    ays: levelsByFormula(n => logLinear(aligned.sd1, n)),
+    ays_sdxl: levelsByFormula(n => logLinear(aligned.sdxl, n)),
+    beta: levelsByFormula(betaSigmas),
+  },
+  way(request, rules, levels) {
+    const { sampler, alphasCumprod, steps } = request
+    if (sampler === 'ddim' || sampler === 'plms') return { steps: timestepSteps(alphasCumprod, steps), startScale: 1 }
+    // A checkpoint's buffers are float32 there, and the ends of the levels are theirs to the last digit.
+    const rounded = { ...request, alphasCumprod: Float32Array.from(alphasCumprod) }
+    return fromNoiseAlone(kDiffusionSteps(rounded, rules, levels))
+  },
+  noise(request, { brownian }) {
+    const { source, pictures, seedDelta = 0 } = request
+    const length = lengthOf(request)
+    const draws = pictures.map(picture => drawsOf(source, picture, length))
+    const start = together(draws.map((draw, i) => () => startOf(request, i, draw)))
+    if (brownian) return { start, next: brownianNoise(request, source) }
+    const later = ({ seed, ...picture }: (typeof pictures)[number]) => ({ ...picture, seed: seed + seedDelta })
+    const after = seedDelta === 0 ? draws : pictures.map(picture => drawsOf(source, later(picture), length))
+    return { start, next: together(after) }
+  },
+}

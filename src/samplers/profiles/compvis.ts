@@ -1,0 +1,38 @@
+import {
+  compvisSteps,
+  ddimTimesteps,
+  levelOfSigma,
+  type Step,
+  schedules,
+  timeUniformLevels,
+} from '../../diffusion/index.js'
+import { plainNoise } from './draws.js'
+import type { Profile } from './profile.js'
+
+const uniform = { schedule: 'uniform' } as const
+
+/** DPM-Solver++ 2M at equally spaced times, down to the first timestep (scripts/txt2img.py --dpm_solver). */
+function solverSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
+  const levels = timeUniformLevels(alphasCumprod, steps).map(({ sigma, t }) => ({ t, ...levelOfSigma(sigma) }))
+  return levels.slice(1).map((to, i) => ({ from: levels[i]!, to }))
+}
+
+/**
+ * Stable Diffusion's own scripts: everything is drawn on the GPU, for all pictures of a batch at once (scripts/txt2img.py,
+ * seed_everything and --n_samples; ldm/models/diffusion/ddim.py and plms.py, torch.randn of the whole shape).
+ */
+export const compvis: Profile = {
+  label: "Stable Diffusion's own scripts",
+  source: 'CompVis/stable-diffusion 21f890f',
+  defaults: { sampler: 'ddim', steps: 50, guidance: 7.5 },
+  draws: 'gpu',
+  samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform },
+  schedules: { uniform: schedules.uniform.levels, quadratic: schedules.quadratic.levels },
+  way({ sampler, schedule, steps, alphasCumprod }) {
+    if (sampler === 'dpmpp_2m') return { steps: solverSteps(alphasCumprod, steps), startScale: 1 }
+    const timesteps = ddimTimesteps(schedule === 'quadratic' ? 'quad' : 'uniform', steps, alphasCumprod.length)
+    return { steps: compvisSteps(alphasCumprod, timesteps), startScale: 1 }
+  },
+  options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
+  noise: plainNoise,
+}

@@ -1,0 +1,109 @@
+import {
+  diffusersSteps,
+  type Levels,
+  levelOfSigma,
+  type SamplingSchedule,
+  type SchedulePlan,
+  type SchedulerName,
+  type Step,
+  schedulePlan,
+  schedulerConfig,
+  vpLevel,
+} from '../../diffusion/index.js'
+import type { SamplerName } from '../table.js'
+import { plainNoise } from './draws.js'
+import type { Profile, SamplerRules } from './profile.js'
+
+/** The class that stands for a sampler, and what its configuration says beside Stable Diffusion's own. */
+const classes: Partial<Readonly<Record<SamplerName, readonly [SchedulerName, Readonly<Record<string, unknown>>?]>>> = {
+  ddim: ['DDIMScheduler'],
+  ddpm: ['DDPMScheduler'],
+  plms: ['PNDMScheduler'],
+  lcm: ['LCMScheduler'],
+  tcd: ['LCMScheduler'],
+  euler: ['EulerDiscreteScheduler'],
+  euler_ancestral: ['EulerAncestralDiscreteScheduler'],
+  heun: ['HeunDiscreteScheduler'],
+  lms: ['LMSDiscreteScheduler'],
+  dpm_2: ['KDPM2DiscreteScheduler'],
+  dpm_2_ancestral: ['KDPM2AncestralDiscreteScheduler'],
+  dpmpp_2m: ['DPMSolverMultistepScheduler'],
+  dpmpp_2m_sde: ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++' }],
+  uni_pc: ['UniPCMultistepScheduler'],
+  deis: ['DEISMultistepScheduler'],
+}
+
+/** What the classes' configurations call the schedules. */
+const spacings = {
+  trailing: { timestep_spacing: 'trailing' },
+  leading: { timestep_spacing: 'leading' },
+  linspace: { timestep_spacing: 'linspace' },
+  karras: { use_karras_sigmas: true },
+  exponential: { use_exponential_sigmas: true },
+  beta: { use_beta_sigmas: true },
+} satisfies Partial<Record<SamplingSchedule, object>>
+
+/** The spacing that a class has by itself. */
+function ownSpacing([name, own = {}]: readonly [SchedulerName, Readonly<Record<string, unknown>>?]): SamplerRules {
+  return { schedule: schedulerConfig(name, own).timestep_spacing }
+}
+
+/** Betas whose products are the given ones, for a configuration. */
+function betasOf(alphasCumprod: ArrayLike<number>): number[] {
+  return Array.from(alphasCumprod, (bar, i) => 1 - bar / (alphasCumprod[i - 1] ?? 1))
+}
+
+function stepsOf(name: SchedulerName, plan: SchedulePlan, config: ReturnType<typeof schedulerConfig>): Step[] {
+  const { sigmas, timesteps } = plan
+  if (!sigmas) return diffusersSteps(name, config, plan)
+  return timesteps.map((t, i) => ({ from: { t, ...levelOfSigma(sigmas[i]!) }, to: levelOfSigma(sigmas[i + 1]!) }))
+}
+
+/** The classes that work in unit variance start from unit normals, the others from those times their highest level or so. */
+function startScaleOf(name: SchedulerName, { sigmas, initNoiseSigma }: SchedulePlan): number {
+  if (!sigmas || /^(DPMSolver|UniPC|DEIS)/.test(name)) return 1
+  return initNoiseSigma * levelOfSigma(sigmas[0]!).alpha
+}
+
+/** The last step of TCD ends at the first timestep. Source: scheduling_tcd.py, step. */
+const endingAtFirst = (steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] =>
+  steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: vpLevel(alphasCumprod[0]!) } : step))
+
+const levels: Levels = () => {
+  throw new TypeError('The levels of diffusers are those of its classes')
+}
+
+/**
+ * The pipelines of diffusers: each picture by a generator of its own (a list of generators, drawn on the processor as the
+ * documentation advises; utils/torch_utils.py, randn_tensor), Stable Diffusion's scheduler_config.json (steps_offset 1,
+ * set_alpha_to_one false, clip_sample false) taken over by the other classes.
+ */
+export const diffusers: Profile = {
+  label: 'diffusers',
+  source: 'huggingface/diffusers 58eb52c',
+  defaults: { sampler: 'plms', steps: 50, guidance: 7.5 },
+  draws: 'cpu',
+  samplers: Object.fromEntries(Object.entries(classes).map(([name, own]) => [name, ownSpacing(own)])),
+  schedules: Object.fromEntries(Object.keys(spacings).map(name => [name, levels])),
+  way({ sampler, schedule, steps, alphasCumprod }) {
+    const [name, own = {}] = classes[sampler]!
+    const config = schedulerConfig(name, {
+      num_train_timesteps: alphasCumprod.length,
+      trained_betas: betasOf(alphasCumprod),
+      rescale_betas_zero_snr: alphasCumprod[alphasCumprod.length - 1] === 0,
+      steps_offset: 1,
+      set_alpha_to_one: false,
+      clip_sample: false,
+      skip_prk_steps: true,
+      ...own,
+      ...spacings[schedule as keyof typeof spacings],
+    })
+    const plan = schedulePlan(name, config, steps)
+    const all = stepsOf(name, plan, config)
+    return {
+      steps: sampler === 'tcd' ? endingAtFirst(all, alphasCumprod) : all,
+      startScale: startScaleOf(name, plan),
+    }
+  },
+  noise: plainNoise,
+}

@@ -1,0 +1,127 @@
+import {
+  discreteSigmas,
+  type Levels,
+  type SamplingSchedule,
+  type ScheduleOptions,
+  type Step,
+} from '../../diffusion/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import type { SampleOptions, SamplerName } from '../table.js'
+import type { BatchNoise, NoiseRequest, NoiseSource } from './draws.js'
+
+/** What a tool does in its own way with one of the samplers. */
+export interface SamplerRules {
+  /** Where the steps lie if nothing else is asked for. */
+  readonly schedule: SamplingSchedule
+  /** Whether a step more is planned and the last level before a clean image is left out. */
+  readonly discard?: boolean
+  /** Whether it stops at the lowest level, without a step to a clean image. */
+  readonly open?: boolean
+  /** Whether its noise is a Brownian path over the levels. */
+  readonly brownian?: boolean
+  readonly eta?: number
+}
+
+/** What a way is planned for. */
+export interface WayRequest extends ScheduleOptions {
+  readonly sampler: SamplerName
+  readonly schedule: SamplingSchedule
+  readonly steps: number
+  readonly alphasCumprod: ArrayLike<number>
+}
+
+/** Steps, and what unit normals are multiplied by to start, in the coordinates that the network sees. */
+export interface Started {
+  readonly steps: readonly Step[]
+  readonly startScale: number
+}
+
+/** How another tool goes from a seed to a picture. */
+export interface Profile {
+  /** The tool's name for people. */
+  readonly label: string
+  /** Its repository and the commit that the rules were read at. */
+  readonly source: string
+  /** What it does if nothing is asked for. */
+  readonly defaults: { readonly sampler: SamplerName; readonly steps: number; readonly guidance: number }
+  /** The generator that it draws from if nothing is asked for. */
+  readonly draws: NoiseSource
+  readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>
+  /** The schedules that it has, by its own formulas. */
+  readonly schedules: Partial<Readonly<Record<SamplingSchedule, Levels>>>
+  way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
+  /** How its samplers differ from the table's. */
+  options?(request: WayRequest): Pick<SampleOptions, 'wholeTimesteps' | 'lowerOrderFinal'>
+  noise(request: NoiseRequest, rules: SamplerRules): BatchNoise
+}
+
+/** The way of a tool from noise to a picture. */
+export interface ProfileWay extends Started {
+  readonly options: Pick<SampleOptions, 'eta' | 'wholeTimesteps' | 'lowerOrderFinal'>
+}
+
+/**
+ * The way that a tool takes.
+ *
+ * @throws LatentkitError for samplers and schedules that the tool lacks, RangeError for a number of steps that it has no way for.
+ */
+export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
+  const rules = rulesOf(profile, request.sampler)
+  const levels = Object.hasOwn(profile.schedules, request.schedule) ? profile.schedules[request.schedule] : undefined
+  if (!levels) {
+    throw new LatentkitError(
+      `${profile.label} has no schedule "${request.schedule}" that is known here; it has ${names(profile.schedules)}`,
+    )
+  }
+  const started = profile.way(request, rules, levels)
+  if (started.steps.length === 0) {
+    throw new RangeError(`${profile.label} takes no step with ${request.sampler} at ${request.steps}; choose more`)
+  }
+  return {
+    ...started,
+    options: { ...profile.options?.(request), ...(rules.eta !== undefined && { eta: rules.eta }) },
+  }
+}
+
+/** The noise of a tool's way. */
+export function profileNoise(
+  profile: Profile,
+  { steps }: ProfileWay,
+  { sampler, ...request }: Omit<NoiseRequest, 'sigmaMin' | 'sigmaMax'> & { readonly sampler: SamplerName },
+): BatchNoise {
+  const sigmas = steps.flatMap(({ from, to }) => [from, to]).map(({ alpha, sigma }) => sigma / alpha)
+  const ends = { sigmaMin: Math.min(...sigmas.filter(sigma => sigma > 0)), sigmaMax: Math.max(...sigmas) }
+  return profile.noise({ ...request, ...ends }, rulesOf(profile, sampler))
+}
+
+/** A tool's rules for a sampler; throws LatentkitError where it has none. */
+export function rulesOf({ label, samplers }: Profile, sampler: SamplerName): SamplerRules {
+  const rules = Object.hasOwn(samplers, sampler) ? samplers[sampler] : undefined
+  if (rules) return rules
+  throw new LatentkitError(`${label} has no sampler "${sampler}" that is known here; it has ${names(samplers)}`)
+}
+
+const names = (table: Readonly<Record<string, unknown>>) => Object.keys(table).join(', ')
+
+/** The steps of a tool built on k-diffusion: down the levels of a schedule to a clean image. */
+export function kDiffusionSteps(
+  { alphasCumprod, steps, ...options }: WayRequest,
+  { discard, open }: SamplerRules,
+  levels: Levels,
+): Step[] {
+  const all = levels(alphasCumprod, steps + (discard ? 1 : 0), options)
+  const taken = discard ? all.slice(0, -1) : all
+  const lowest = taken.at(-1)!
+  // k-diffusion's batches are image + sigma noise: with an image whole, whatever its noise.
+  const end = { alpha: 1, sigma: open ? lowest.sigma / lowest.alpha : 0 }
+  return taken.map((from, i) => ({ from, to: taken[i + 1] ?? end }))
+}
+
+/** Noise alone at the first level, as k-diffusion starts: the unit of variance that the image would add is not made up. */
+export const fromNoiseAlone = (steps: readonly Step[]): Started => ({ steps, startScale: steps[0]?.from.sigma ?? 1 })
+
+/** Steps at whose levels the network is told the nearest whole timestep. */
+export function toWholeTimesteps(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
+  const { sigmaToT } = discreteSigmas(alphasCumprod)
+  return steps.map(({ from, to }) => ({ from: { ...from, t: sigmaToT(from.sigma / from.alpha, true) }, to }))
+}

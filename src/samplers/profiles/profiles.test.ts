@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { cumulativeAlphas, makeBetas, type SamplingSchedule } from '../../diffusion/index.js'
+
+import { philoxGenerator, torchGenerator } from '../../random/index.js'
+import { scale } from '../model.js'
+import { type SamplerName, sample } from '../table.js'
+import type { NoiseSource } from './draws.js'
+import { type Profile, profileNoise, profileWay } from './profile.js'
+import { profiles } from './table.js'
+
+/** A sampling by the tool itself, of a formula in place of a network. */
+interface Trajectory {
+  readonly sampler: SamplerName
+  readonly schedule: SamplingSchedule
+  readonly steps: number
+  readonly generator: NoiseSource
+  readonly seed?: number
+  /** Pictures made at once with one seed. */
+  readonly batch?: number
+  readonly seeds?: readonly number[]
+  readonly shape: readonly [number, number, number]
+  readonly seedDelta?: number
+  readonly variation?: { readonly seeds: readonly number[]; readonly strength: number }
+  readonly eta?: number
+  readonly timesteps: readonly number[]
+  readonly x: readonly number[]
+}
+
+interface Reference {
+  readonly schedules: readonly {
+    readonly schedule: SamplingSchedule
+    readonly steps: number
+    readonly sigmas: readonly number[]
+  }[]
+  readonly trajectories: readonly Trajectory[]
+}
+
+function reference<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../../../fixtures/profiles/${name}.json`, import.meta.url), 'utf8')) as T
+}
+
+const alphasCumprod = cumulativeAlphas(
+  makeBetas({ beta_schedule: 'linear', timesteps: 1000, linear_start: 0.00085, linear_end: 0.012 }),
+)
+
+function differ(ours: ArrayLike<number>, theirs: readonly number[]): number {
+  assert.equal(ours.length, theirs.length)
+  return theirs.reduce((most, value, i) => Math.max(most, Math.abs(ours[i]! - value)), 0)
+}
+
+/** Samples as the tool did: what the network was told, and the result. */
+async function again(profile: Profile, given: Trajectory) {
+  const { sampler, schedule, steps, generator: source, shape, seedDelta, variation, eta, seed = 0, batch = 1 } = given
+  const way = profileWay(profile, { sampler, schedule, steps, alphasCumprod })
+  const pictures = given.seeds
+    ? given.seeds.map(seed => ({ seed, place: 0, of: 1 }))
+    : Array.from({ length: batch }, (_, place) => ({ seed, place, of: batch }))
+  const noise = profileNoise(profile, way, { sampler, pictures, shape, source, seedDelta, variation })
+  const timesteps: number[] = []
+  const network = (x: Float32Array, t: number) => {
+    timesteps.push(t)
+    return x.map(v => 0.6 * v + 0.3 * Math.sin(1.5 * v + 0.01 * t))
+  }
+  const model = { network, parameterization: 'epsilon', alphasCumprod } as const
+  let x = scale(noise.start(), way.startScale)
+  const options = { noise: noise.next, eta, ...way.options }
+  for await (const step of sample(sampler, model, x, way.steps, options)) x = step.x
+  return { x, timesteps }
+}
+
+for (const name of ['a1111', 'comfyui', 'sdcpp'] as const) {
+  const profile: Profile = profiles[name]
+  const { schedules, trajectories } = reference<Reference>(name)
+
+  test(`${name}: levels are the tool's`, () => {
+    for (const { schedule, steps, sigmas } of schedules) {
+      const way = profileWay(profile, { sampler: 'euler', schedule, steps, alphasCumprod })
+      const ours = [...way.steps.map(({ from }) => from.sigma / from.alpha), 0]
+      assert.equal(ours.length, sigmas.length, `${schedule} in ${steps} steps`)
+      for (const [i, sigma] of sigmas.entries()) {
+        assert.ok(Math.abs(ours[i]! - sigma) <= 2e-5 * sigma, `${schedule} ${steps}: ${ours[i]} against ${sigma}`)
+      }
+    }
+  })
+
+  for (const given of trajectories) {
+    const { sampler, schedule, steps, generator } = given
+    test(`${name}: ${sampler}, ${schedule}, ${steps} steps, ${generator}: from seed to picture as the tool`, async () => {
+      const { x, timesteps } = await again(profile, given)
+      assert.ok(differ(timesteps, given.timesteps) < 0.02, 'the network is told other timesteps')
+      assert.ok(differ(x, given.x) < 1e-4, `${sampler} ends ${differ(x, given.x)} off`)
+    })
+  }
+}
+
+test("sdcpp: its generators are torch's", () => {
+  const given =
+    reference<Record<'philox42' | 'philox42Second' | 'philoxLarge' | 'mt42' | 'mt42Second', number[]>>('sdcpp')
+  const [gpu, cpu] = [philoxGenerator(42), torchGenerator(42)]
+  for (const [ours, theirs] of [
+    [gpu.randn(48), given.philox42],
+    [gpu.randn(48), given.philox42Second],
+    [philoxGenerator(2 ** 33 + 5).randn(48), given.philoxLarge],
+    [cpu.randn(48), given.mt42],
+    [cpu.randn(48), given.mt42Second],
+  ] as const) {
+    assert.ok(differ(ours.subarray(0, theirs.length), theirs) < 2e-6)
+  }
+})
+
+test('every sampler and schedule of a profile makes a way, all others are refused by name', () => {
+  for (const profile of Object.values<Profile>(profiles)) {
+    for (const [sampler, { schedule }] of Object.entries(profile.samplers)) {
+      for (const steps of [10, 20]) {
+        const way = profileWay(profile, { sampler: sampler as SamplerName, schedule, steps, alphasCumprod })
+        assert.ok(Math.abs(way.steps.length - steps) <= 1, `${profile.label}, ${sampler}: ${way.steps.length} steps`)
+        assert.ok(way.startScale > 0.99 && way.startScale <= 1)
+        for (const { from } of way.steps) assert.ok(from.t >= 0 && from.t <= 999)
+      }
+    }
+    assert.throws(
+      () => profileWay(profile, { sampler: 'flow_heun', schedule: 'normal', steps: 10, alphasCumprod }),
+      /has no sampler "flow_heun".*it has /,
+    )
+    const [sampler] = Object.keys(profile.samplers) as SamplerName[]
+    assert.throws(
+      () => profileWay(profile, { sampler: sampler!, schedule: 'toString' as never, steps: 10, alphasCumprod }),
+      /has no schedule/,
+    )
+  }
+})

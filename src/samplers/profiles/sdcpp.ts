@@ -1,0 +1,55 @@
+import { schedules, type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
+import { plainNoise } from './draws.js'
+import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
+
+const { normal, karras, exponential, ays, sgm_uniform, simple, beta } = schedules
+const discrete = { schedule: 'normal' } as const
+
+/** Levels at the timesteps of LCM's distillation in 50 steps (src/runtime/denoiser.hpp, LCMScheduler). */
+function distilledLevels(alphasCumprod: ArrayLike<number>, steps: number): TimedLevel[] {
+  const stride = Math.floor(alphasCumprod.length / 50)
+  return Array.from({ length: steps }, (_, i) =>
+    timedLevel(alphasCumprod, (50 - Math.floor((i * 50) / steps)) * stride - 1),
+  )
+}
+
+/**
+ * stable-diffusion.cpp: each picture by a generator of its own, its start and its steps from the same one
+ * (src/stable-diffusion.cpp, get_rng and the loop over request.batch_count; src/core/rng_philox.hpp), levels and samplers
+ * of src/runtime/denoiser.hpp, defaults of sd_sample_params_init and resolve_eta.
+ */
+export const sdcpp: Profile = {
+  label: 'stable-diffusion.cpp',
+  source: 'leejet/stable-diffusion.cpp 97d2990',
+  defaults: { sampler: 'euler_ancestral', steps: 20, guidance: 7 },
+  draws: 'gpu',
+  samplers: {
+    euler: discrete,
+    euler_ancestral: discrete,
+    heun: discrete,
+    dpm_2: discrete,
+    dpmpp_2s_ancestral: discrete,
+    dpmpp_2m: discrete,
+    dpmpp_2m_sde: discrete,
+    ddim: { schedule: 'simple' },
+    tcd: { schedule: 'trailing', eta: 0 },
+  },
+  schedules: {
+    normal: normal.levels,
+    karras: karras.levels,
+    exponential: exponential.levels,
+    ays: ays.levels,
+    ays_sdxl: schedules.ays_sdxl.levels,
+    ays_svd: schedules.ays_svd.levels,
+    sgm_uniform: sgm_uniform.levels,
+    simple: simple.levels,
+    beta: beta.levels,
+    trailing: distilledLevels,
+  },
+  way(request, rules, levels) {
+    const steps = kDiffusionSteps(request, rules, levels)
+    const end = request.sampler === 'tcd' ? vpLevel(request.alphasCumprod[0]!) : undefined
+    return fromNoiseAlone(end ? steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step)) : steps)
+  },
+  noise: plainNoise,
+}
