@@ -183,10 +183,7 @@ test('files that hold no such model are refused with what was found and wanted',
   await refused(good.subarray(0, 100), /bad\.safetensors/)
   await refused(new TextEncoder().encode('<html><body>Not found</body></html>'), /no whole safetensors file/)
   const foreign = { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) } as const
-  await refused(
-    encodeSafetensors(new Map([['unet.conv_in.weight', foreign]])),
-    /no checkpoint of latentkit.*unet\.conv_in\.weight/,
-  )
+  await refused(encodeSafetensors(new Map([['unet.conv_in.weight', foreign]])), /no checkpoint .*unet\.conv_in\.weight/)
   const config = tinyConfig()
   const rewritten = (change: object) => {
     const text = new TextDecoder('latin1').decode(good)

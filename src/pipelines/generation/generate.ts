@@ -1,3 +1,4 @@
+import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { latentShape } from '../programs.js'
 import { parametersOf } from '../settings/parameters.js'
@@ -9,6 +10,7 @@ import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
 import { noiseOf } from './noise.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
+import { openPreviews } from './previews/previews.js'
 import type { Lease } from './recent.js'
 import type { Batch, Stage, Work } from './stage.js'
 import { openStart } from './start.js'
@@ -40,6 +42,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   const stage: Stage = { ...work, parts: parts.value, latents }
   const start = await openStart(stage)
   await using guidances = await openGuidances({ ...stage, start })
+  await using previews = await openPreviews(stage)
   yield { type: 'start', total, seeds, tokensLeftOut: conditions.leftOut }
 
   for (const [i, group] of batches.entries()) {
@@ -47,8 +50,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const told = await conditions.of(stage, batch)
     const noise = variedNoise(plan, batch, noiseOf)
     const each = (x: Float32Array) => group.map((_, j) => x.slice(j * length, (j + 1) * length))
-    const pictures = async (x: Float32Array) =>
-      (await decode(stage, plan, each(x))).map((picture, j) => start.finish(told.finish(picture, j)))
+    const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let x = start.latents(way, noise, batch)
     let taken = 0
     const network = await guidedNetwork(stage, batch, {
@@ -63,10 +65,11 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
       const step = i * way.steps + taken
       checkNumbers(x, step)
       const shown = previewEvery !== undefined && step % previewEvery === 0 && step < total
-      yield { type: 'step', step, total, ...(shown && { previews: await pictures(x0) }) }
+      const painted = shown ? await previews?.paint(each(x0)) : undefined
+      yield { type: 'step', step, total, ...(painted && { previews: painted.map(finish) }) }
     }
     const made = each(x)
-    for (const [j, picture] of (await pictures(x)).entries()) {
+    for (const [j, picture] of (await decode(stage, plan, made)).map(finish).entries()) {
       const seed = group[j]!
       const settings = parametersOf(plan, batch.first + j, name)
       const image = generatedImage(picture, settings)
