@@ -12,11 +12,15 @@ type Tensors = ReadonlyMap<string, StoredTensor>
  * What some numbers of a file tell beyond its names and shapes: its noise schedule and the scale of its latents, which
  * CompVis' checkpoints keep, and whether a Stable Diffusion 2 predicts v.
  *
+ * @param named whether the family was named, so that nothing is left to guess
  * @throws FileError where the file keeps a noise schedule that no configuration of ours says.
  */
-export async function refined(found: Recognised, file: string, tensors: Tensors): Promise<Recognised> {
-  const { family, config } =
-    found.family.name === 'sd2' && (await predictsV(tensors)) ? recognise(tensors, 'sd2-v')! : found
+export async function refined(
+  found: Recognised,
+  { file, tensors, named }: { file: string; tensors: Tensors; named: boolean },
+): Promise<Recognised> {
+  const isV = !named && found.family.name === 'sd2' && (await predictsV(tensors))
+  const { family, config } = isV ? recognise(tensors, 'sd2-v')! : found
   const scale = await numbers(tensors.get('scale_factor'))
   const betas = await numbers(tensors.get('betas'))
   return {

@@ -62,7 +62,7 @@ const configured = (config: ConfigJson, weights: ReadonlyMap<string, StoredTenso
   isCompvisConfig(config) ? configFromCompvis(config, recognise(weights)?.config, file) : config
 
 async function understood(name: string, tensors: ReadonlyMap<string, StoredTensor>, family: string | undefined) {
-  return refined(recognised(name, tensors, family), name, tensors)
+  return refined(recognised(name, tensors, family), { file: name, tensors, named: family !== undefined })
 }
 
 /** Throws FileError where the tensors are of no known family, or not of the one that was named. */

@@ -43,7 +43,7 @@ export function unetWords(names: Names, at: string): UnetWords | undefined {
   const [model_channels, in_channels] = first as [number, number]
   const transformers = levels.some(({ depth }) => depth > 0)
   const middle = names.count(`${at}middle_block.1.transformer_blocks`)
-  const depths = levels.map(({ depth }, i) => depth || (i === levels.length - 1 && middle) || 1)
+  const depths = depthsOf(levels, middle)
   const [block = ''] = transformerPlaces(names, at)
   const attends = levels.flatMap((level, i) => (level.attends ? [2 ** i] : []))
   return {
@@ -67,6 +67,13 @@ export function unetWords(names: Names, at: string): UnetWords | undefined {
     }),
     ...classesOf(names, at),
   }
+}
+
+/** Of levels without attention the originals say what the others have, or 1; of the last the middle's is told by it as well. */
+function depthsOf(levels: readonly Level[], middle: number): number[] {
+  const told = same(levels.flatMap(({ depth }) => depth || []))
+  const elsewhere = typeof told === 'number' ? told : 1
+  return levels.map(({ depth }, i) => depth || (i === levels.length - 1 && middle) || elsewhere)
 }
 
 /** From the first, which has the resolution of the latents. */

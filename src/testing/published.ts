@@ -1,0 +1,467 @@
+import { type ModelConfig, modelConfig, trainedSize } from '../pipelines/model-config.js'
+import { encodeImages } from '../pipelines/networks.js'
+import { conditionProgram, decodingProgram, denoisingProgram } from '../pipelines/programs.js'
+import { type Program, trace } from '../tensor/program.js'
+import { f32 } from '../tensor/tensor.js'
+import { fromFloat32, type TensorData } from '../weights/dtypes.js'
+
+/** Widths of the text encoders with few channels. */
+const narrow = { clipL: 16, open: 24, own: 16 }
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Of published models: their configurations, and the same networks with few channels. */
+export interface Published {
+  readonly family: string
+  readonly config: Json
+  readonly tiny: Json
+}
+
+const stage = (ch_mult: readonly number[], more: Json = {}, words: Json = {}) => ({
+  ddconfig: {
+    double_z: true,
+    z_channels: 4,
+    resolution: 256,
+    in_channels: 3,
+    out_ch: 3,
+    ch: 128,
+    ch_mult,
+    num_res_blocks: 2,
+    attn_resolutions: [],
+    dropout: 0,
+    ...more,
+  },
+  embed_dim: 4,
+  ...words,
+})
+const kl8 = stage([1, 2, 4, 4])
+const vq4 = stage([1, 2, 4], { double_z: false, z_channels: 3 }, { embed_dim: 3, n_embed: 8192 })
+const vq8 = stage([1, 2, 2, 4], { double_z: false, attn_resolutions: [32] }, { n_embed: 16384 })
+const betas = (linear_start: number, linear_end: number, parameterization = 'epsilon') => ({
+  linear_start,
+  linear_end,
+  parameterization,
+})
+const unet = (words: Json) => ({ in_channels: 4, out_channels: 4, model_channels: 320, num_res_blocks: 2, ...words })
+const transformers = { use_spatial_transformer: true, transformer_depth: 1 }
+
+const clipL = {
+  vocab_size: 49408,
+  hidden_size: 768,
+  intermediate_size: 3072,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  max_position_embeddings: 77,
+  hidden_act: 'quick_gelu',
+}
+const tower = (width: number, layers: number) => ({
+  width,
+  heads: width / 64,
+  layers,
+  vocab_size: 49408,
+  embed_dim: width,
+  context_length: 77,
+  padding: 'zero',
+})
+const first = { ...clipL, layer: 'last', padding: 'end' }
+const second = { ...tower(1024, 24), layer: 'penultimate' }
+const big = { ...tower(1280, 32), layer: 'penultimate', normalised: false, pooled: true }
+const xl = [{ ...clipL, layer: 'penultimate', normalised: false, padding: 'end' }, big]
+
+const sd1 = (in_channels: number, conditioning: Json = {}) => ({
+  first_stage_config: kl8,
+  scale_factor: 0.18215,
+  unet_config: unet({
+    image_size: 64,
+    in_channels,
+    attention_resolutions: [4, 2, 1],
+    channel_mult: [1, 2, 4, 4],
+    num_heads: 8,
+    ...transformers,
+    context_dim: 768,
+  }),
+  conditioning: { clip_text: first, ...conditioning },
+  diffusion: betas(0.00085, 0.012),
+})
+const sd2 = (in_channels: number, conditioning: Json = {}) => ({
+  ...sd1(in_channels),
+  unet_config: unet({
+    image_size: 64,
+    in_channels,
+    attention_resolutions: [4, 2, 1],
+    channel_mult: [1, 2, 4, 4],
+    num_head_channels: 64,
+    ...transformers,
+    use_linear_in_transformer: true,
+    context_dim: 1024,
+  }),
+  conditioning: { clip_text: second, ...conditioning },
+})
+const sdxl = (last: string, embedders: readonly Json[], words: Json) => ({
+  first_stage_config: kl8,
+  scale_factor: 0.13025,
+  unet_config: unet({
+    image_size: 128,
+    attention_resolutions: [4, 2],
+    num_head_channels: 64,
+    use_spatial_transformer: true,
+    use_linear_in_transformer: true,
+    num_classes: 'sequential',
+    ...words,
+  }),
+  conditioning: {
+    clip_text: { embedders, zero_empty: last === 'target_size' },
+    sizes: { values: ['original_size', 'crop', last], outdim: 256 },
+  },
+  diffusion: betas(0.00085, 0.012),
+})
+const ldm = (end: number, words: Json, conditioning?: Json, first_stage_config: Json = vq4) => ({
+  first_stage_config,
+  scale_factor: 1,
+  unet_config: { image_size: 64, in_channels: 3, out_channels: 3, num_res_blocks: 2, ...words },
+  ...(conditioning && { conditioning }),
+  diffusion: betas(0.0015, end),
+})
+const bert = (n_embed: number, n_layer: number, vocab_size: number, max_seq_len: number) => ({
+  n_embed,
+  n_layer,
+  vocab_size,
+  max_seq_len,
+  heads: 8,
+  dim_head: 64,
+})
+const numbered = (count: number) => Array.from({ length: count }, (_, i) => String(i))
+const classes = (n_classes: number) => ({
+  class: { embed_dim: 512, n_classes, ...(n_classes === 1001 && { names: numbered(1000) }) },
+})
+const { max_seq_len: _, ...boxes } = bert(512, 16, 8192, 92)
+
+/**
+ * Sources: the YAML files of CompVis/stable-diffusion, CompVis/latent-diffusion, Stability-AI/stablediffusion and
+ * Stability-AI/generative-models, by their words.
+ */
+const configs: readonly (readonly [string, Json])[] = [
+  ['sd1', sd1(4)],
+  ['sd1-inpainting', sd1(9, { mask: { form: 'stable-diffusion' } })],
+  ['sd2', sd2(4)],
+  ['sd2-inpainting', sd2(9, { mask: { form: 'stable-diffusion' } })],
+  ['sd2-depth', sd2(5, { depth: {} })],
+  [
+    'sd-x4-upscaler',
+    {
+      first_stage_config: stage([1, 2, 4]),
+      scale_factor: 0.08333,
+      unet_config: unet({
+        image_size: 128,
+        in_channels: 7,
+        model_channels: 256,
+        attention_resolutions: [8, 4, 2],
+        channel_mult: [1, 2, 2, 4],
+        num_classes: 1000,
+        // At the first level, where there is no attention, the original says true as well.
+        disable_self_attentions: [false, true, true, false],
+        num_heads: 8,
+        ...transformers,
+        use_linear_in_transformer: true,
+        context_dim: 1024,
+      }),
+      conditioning: { clip_text: second, low_resolution: { factor: 4, noise_augmentation: 350 } },
+      diffusion: betas(1e-4, 2e-2, 'v'),
+    },
+  ],
+  [
+    'sdxl',
+    sdxl('target_size', xl, {
+      channel_mult: [1, 2, 4],
+      transformer_depth: [1, 2, 10],
+      context_dim: 2048,
+      adm_in_channels: 2816,
+    }),
+  ],
+  [
+    'sdxl-refiner',
+    sdxl('aesthetic_score', [big], {
+      model_channels: 384,
+      channel_mult: [1, 2, 4, 4],
+      transformer_depth: 4,
+      context_dim: 1280,
+      adm_in_channels: 2560,
+    }),
+  ],
+  [
+    'ldm-unconditional',
+    ldm(0.0195, {
+      model_channels: 224,
+      attention_resolutions: [8, 4, 2],
+      channel_mult: [1, 2, 3, 4],
+      num_head_channels: 32,
+    }),
+  ],
+  [
+    'ldm-unconditional',
+    ldm(
+      0.0155,
+      {
+        image_size: 32,
+        in_channels: 4,
+        out_channels: 4,
+        model_channels: 192,
+        attention_resolutions: [8, 4, 2, 1],
+        channel_mult: [1, 2, 2, 4, 4],
+        num_heads: 8,
+        use_scale_shift_norm: true,
+        resblock_updown: true,
+      },
+      undefined,
+      kl8,
+    ),
+  ],
+  [
+    'ldm-class',
+    ldm(
+      0.0195,
+      {
+        image_size: 32,
+        in_channels: 4,
+        out_channels: 4,
+        model_channels: 256,
+        attention_resolutions: [4, 2, 1],
+        channel_mult: [1, 2, 4],
+        num_head_channels: 32,
+        ...transformers,
+        context_dim: 512,
+      },
+      classes(1000),
+      vq8,
+    ),
+  ],
+  [
+    'ldm-class',
+    ldm(
+      0.0195,
+      {
+        model_channels: 192,
+        attention_resolutions: [8, 4, 2],
+        channel_mult: [1, 2, 3, 5],
+        num_heads: 1,
+        ...transformers,
+        context_dim: 512,
+      },
+      classes(1001),
+    ),
+  ],
+  [
+    'ldm-text',
+    {
+      ...sd1(4),
+      unet_config: { ...sd1(4).unet_config, image_size: 32, context_dim: 1280 },
+      conditioning: { text: bert(1280, 32, 30522, 77) },
+    },
+  ],
+  [
+    'ldm-text',
+    ldm(
+      0.0195,
+      {
+        model_channels: 192,
+        attention_resolutions: [8, 4, 2],
+        channel_mult: [1, 2, 3, 5],
+        num_head_channels: 32,
+        ...transformers,
+        context_dim: 640,
+      },
+      { text: bert(640, 32, 30522, 77) },
+    ),
+  ],
+  [
+    'ldm-layout',
+    ldm(
+      0.0205,
+      {
+        model_channels: 128,
+        attention_resolutions: [8, 4, 2],
+        channel_mult: [1, 2, 3, 4],
+        num_head_channels: 32,
+        use_spatial_transformer: true,
+        transformer_depth: 3,
+        context_dim: 512,
+      },
+      { layout: { ...boxes, max_objects: 30, encode_crop: true, labels: numbered(8191) } },
+    ),
+  ],
+  [
+    'ldm-semantic',
+    ldm(
+      0.0205,
+      // Of the original's 32, 16 and 8 only what its three levels have is used: none.
+      { in_channels: 6, model_channels: 128, attention_resolutions: [], channel_mult: [1, 4, 8], num_heads: 8 },
+      { map: { in_channels: 182, out_channels: 3, n_stages: 2 } },
+    ),
+  ],
+  [
+    'ldm-inpainting',
+    ldm(
+      0.0205,
+      {
+        in_channels: 7,
+        model_channels: 256,
+        attention_resolutions: [8, 4, 2],
+        channel_mult: [1, 2, 3, 4],
+        num_heads: 8,
+        resblock_updown: true,
+      },
+      { mask: { form: 'ldm' } },
+      stage([1, 2, 4], { double_z: false, z_channels: 3, attn_type: 'none' }, { embed_dim: 3, n_embed: 8192 }),
+    ),
+  ],
+  [
+    'ldm-super-resolution',
+    ldm(
+      0.0155,
+      // Of the original's 16 and 8 only the latter is among its factors.
+      {
+        in_channels: 6,
+        model_channels: 160,
+        attention_resolutions: [8],
+        channel_mult: [1, 2, 2, 4],
+        num_head_channels: 32,
+      },
+      { low_resolution: { factor: 4 } },
+    ),
+  ],
+  [
+    'rdm',
+    {
+      ...ldm(
+        0.015,
+        {
+          image_size: 48,
+          in_channels: 16,
+          out_channels: 16,
+          model_channels: 448,
+          attention_resolutions: [4, 2, 1],
+          channel_mult: [1, 2, 3, 4],
+          num_head_channels: 32,
+          ...transformers,
+          context_dim: 768,
+        },
+        { neighbours: { width: 768, k: 10, network: 'CLIP ViT-L/14' } },
+        stage([1, 1, 2, 2, 4], { z_channels: 16, attn_resolutions: [16] }, { embed_dim: 16 }),
+      ),
+      scale_factor: 0.22765929,
+    },
+  ],
+]
+
+/** The published models whose files keys and shapes tell apart. */
+export const published: readonly Published[] = configs.map(([family, config]) => ({
+  family,
+  config,
+  tiny: shrunk(config),
+}))
+
+/** As many levels and kinds of blocks, one block each, few channels. */
+function shrunk({ first_stage_config, unet_config, conditioning, ...rest }: Json): Json {
+  const { ddconfig, n_embed, ...stage } = first_stage_config as { ddconfig: Json; n_embed?: number }
+  const words = unet_config as Record<string, unknown> & { transformer_depth?: number | number[] }
+  const { transformer_depth: depth } = words
+  const context_dim = contextOf(words, conditioning as Json | undefined)
+  const few = words.num_head_channels ?? 32
+  return {
+    ...rest,
+    first_stage_config: {
+      ...stage,
+      ...(n_embed && { n_embed: 16 }),
+      ddconfig: { ...ddconfig, ch: 32, ch_mult: (ddconfig.ch_mult as number[]).map(() => 1), num_res_blocks: 1 },
+    },
+    unet_config: {
+      ...words,
+      model_channels: few,
+      channel_mult: (words.channel_mult as number[]).map(() => 1),
+      num_res_blocks: 1,
+      ...(depth !== undefined && { transformer_depth: Array.isArray(depth) ? depth.map(n => Math.min(n, 3)) : 1 }),
+      ...(context_dim && { context_dim }),
+      ...(words.adm_in_channels !== undefined && {
+        adm_in_channels:
+          24 + 256 * ((conditioning as { sizes: { values: string[] } }).sizes.values.includes('target_size') ? 6 : 5),
+      }),
+    },
+    ...(conditioning !== undefined && { conditioning: thin(conditioning as Json) }),
+  }
+}
+
+function contextOf(words: Json, conditioning: Json | undefined): number | undefined {
+  if (words.context_dim === undefined) return undefined
+  const text = conditioning?.clip_text as { embedders?: readonly Json[]; width?: number } | undefined
+  if (text === undefined) return narrow.own
+  const widthOf = (tower: Json) => (tower.width === undefined ? narrow.clipL : narrow.open)
+  return (text.embedders ?? [text as Json]).reduce((sum, tower) => sum + widthOf(tower), 0)
+}
+
+function thin(conditioning: Json): Json {
+  const thinTower = (tower: Json): Json =>
+    tower.width === undefined
+      ? { ...tower, hidden_size: narrow.clipL, intermediate_size: 32, num_hidden_layers: 2, num_attention_heads: 1 }
+      : { ...tower, width: narrow.open, heads: 1, layers: 2, embed_dim: narrow.open }
+  const change: Record<string, (words: Json) => Json> = {
+    clip_text: words =>
+      'embedders' in words ? { ...words, embedders: (words.embedders as Json[]).map(thinTower) } : thinTower(words),
+    text: words => ({ ...words, n_embed: narrow.own, n_layer: 1, heads: 1, dim_head: 64 }),
+    layout: words => ({ ...words, n_embed: narrow.own, n_layer: 1, heads: 1, dim_head: 64 }),
+    class: words => ({ ...words, embed_dim: narrow.own }),
+    neighbours: words => ({ ...words, width: narrow.own }),
+  }
+  return Object.fromEntries(
+    Object.entries(conditioning).map(([name, words]) => [name, change[name]?.(words as Json) ?? words]),
+  )
+}
+
+/** All parameters of a model's networks, those of its encoder and of text encoders' last layers too. */
+export function parametersOf(json: Json): Program['parameters'] {
+  const config: ModelConfig = modelConfig.parse(json)
+  const whole: ModelConfig = modelConfig.parse({ ...json, ...wholeTowers(json) })
+  const size = { width: trainedSize(config), height: trainedSize(config) }
+  const encoder = trace({ images: f32(1, 3, size.height, size.width) }, (at, { images }) => ({
+    z: encodeImages(at, config, images!).mean,
+  }))
+  const programs = [
+    denoisingProgram(config, size),
+    decodingProgram(config, size),
+    conditionProgram(whole, size),
+    encoder,
+  ]
+  const all = programs.flatMap(program => program?.parameters ?? [])
+  return [...new Map(all.map(parameter => [parameter.name, parameter])).values()]
+}
+
+/** The same conditions with the output of the last layers, which files hold though nothing may take it. */
+function wholeTowers({ conditioning }: Json): Json {
+  const { clip_text: text } = (conditioning ?? {}) as { clip_text?: Json }
+  if (text === undefined) return {}
+  const whole = (tower: Json) => ({ ...tower, layer: 'last', normalised: true })
+  const { embedders } = text as { embedders?: Json[] }
+  return {
+    conditioning: {
+      ...(conditioning as Json),
+      clip_text: embedders ? { ...text, embedders: embedders.map(whole) } : whole(text),
+    },
+  }
+}
+
+/** Names and shapes of a published model's checkpoint, without any numbers. */
+export const shapesOf = (json: Json): Map<string, { readonly shape: readonly number[] }> =>
+  new Map(parametersOf(json).map(({ name, shape }) => [name, { shape }]))
+
+/** A checkpoint with small numbers, the same every time. */
+export const tinyWeights = (json: Json, dtype: 'F32' | 'F16' | 'BF16' = 'F32'): Map<string, TensorData> =>
+  new Map(
+    parametersOf(json).map(({ name, shape }, i) => {
+      const length = shape.reduce((a, b) => a * b, 1)
+      const fan = length / (shape[0] ?? 1)
+      // A wave of another length for each tensor, as large as keeps activations in bounds.
+      const values = new Float32Array(length)
+      const scale = 1 / Math.sqrt(fan || 1)
+      for (let j = 0; j < length; j++) values[j] = Math.sin(j * (1.3 + i * 0.01) + i) * scale
+      return [name, fromFloat32(values, shape, dtype)]
+    }),
+  )
