@@ -10,7 +10,7 @@ const FLOORS = [
   ['index.ts'],
   ['metrics', 'pipelines', 'train'],
   ['diffusion', 'guidance', 'losses', 'samplers'],
-  ['text', 'conditioning', 'perceptual', 'autoencoder', 'unet'],
+  ['text', 'perceptual', 'conditioning', 'autoencoder', 'unet'],
   ['nn', 'optim'],
   ['runtime'],
   ['compiler'],

@@ -124,7 +124,7 @@ test('CLIP score: captions and pictures through both halves of a CLIP', async ()
     layers: 1,
   })
   const program = trace({ images: f32(1, 3, 8, 8), tokens: i64(1, 12) }, (at, { images, tokens }) => ({
-    seen: clipVision(at, { ...vision, activation: 'gelu', names: 'openai' }, images),
+    seen: clipVision(at, { ...vision, activation: 'gelu', names: 'openai' }, images).embedding,
     told: openClipEmbedding(at, text, openClipText(at, text, tokens).last, tokens),
   }))
   const clip = join(folder, 'clip.safetensors')

@@ -145,14 +145,13 @@ export function embedConditions(
   const contexts = all.flatMap(({ context }) => context ?? [])
   const planes = all.flatMap(({ concat }) => concat ?? [])
   const ys = all.flatMap(({ y }) => y ?? [])
-  const [control] = all.filter(({ hint }) => hint !== undefined)
   const joined = (parts: Tensor[]) => (parts.length > 1 ? concat(parts, { axis: 1 }) : parts[0]!)
   return {
     ...(contexts.length > 0 && { context: joined(contexts) }),
     ...(planes.length > 0 && { concat: joined(planes) }),
     ...(ys.length > 0 && { y: joined(ys) }),
-    ...(control && { hint: control.hint!, strength: control.strength! }),
-    ...Object.fromEntries(all.flatMap(Object.entries).filter(([name]) => /^(image[A-Z]|feature_)/.test(name))),
+    // All else comes from one of them alone.
+    ...Object.assign({}, ...all.map(({ context, concat, y, ...others }) => others)),
   }
 }
 

@@ -3,8 +3,10 @@ import { clipText } from './clip-text.js'
 import type { Conditioning } from './contract.js'
 import { control } from './control.js'
 import { depth } from './depth.js'
+import { imagePrompt } from './image-prompt.js'
 import { layout } from './layout.js'
 import { lowResolution } from './low-resolution.js'
+import { mapAdapters } from './map-adapter.js'
 import { mask } from './mask.js'
 import { neighbours } from './neighbours.js'
 import { semanticMap } from './semantic-map.js'
@@ -27,6 +29,8 @@ export const conditionings = {
   depth,
   neighbours,
   control,
+  t2i: mapAdapters,
+  image_prompt: imagePrompt,
 } satisfies Record<string, Conditioning<unknown, unknown>>
 
 /** Name of a conditioning in `conditionings`. */

@@ -53,7 +53,7 @@ export async function openClip(device: Device, { weights, vocabulary, activation
     }
     const { size, layers, width, patch } = vision
     const seeing = trace({ images: f32(-1, 3, size, size) }, (at, { images }) => ({
-      embedding: clipVision(at, vision, images),
+      embedding: clipVision(at, vision, images).embedding,
     }))
     const reading = trace({ tokens: i64(-1, text.length) }, (at, { tokens }) => ({ embedding: text.build(at, tokens) }))
     const [see, read] = [

@@ -1,4 +1,4 @@
-import { crop, type Image, imageToPixels, interpolate, resizeImage, resizePlanes } from '../image/index.js'
+import { type Image, imageToPixels, interpolate, resizeImage, resizePlanes, squareOf } from '../image/index.js'
 import type { FeatureNetwork, Preparation } from '../perceptual/feature-networks.js'
 
 /** A picture as a feature network wants it: [3, size, size]. */
@@ -17,13 +17,5 @@ const preparations: Readonly<Record<Preparation, (image: Image, size: number) =>
     return resizePlanes(bytes, image, size, size).map(value => (Math.min(Math.max(value, 0), 255) - 128) / 128)
   },
   pillow: (image, size) => imageToPixels(resizeImage(image, size, size, { filter: 'bilinear' })),
-  crop(image, size) {
-    const scale = size / Math.min(image.width, image.height)
-    const [width, height] = [image.width, image.height].map(side => Math.max(size, Math.floor(side * scale))) as [
-      number,
-      number,
-    ]
-    const resized = resizeImage(image, width, height)
-    return imageToPixels(crop(resized, Math.round((width - size) / 2), Math.round((height - size) / 2), size, size))
-  },
+  crop: (image, size) => imageToPixels(squareOf(image, size)),
 }

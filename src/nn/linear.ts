@@ -25,9 +25,15 @@ export function linear(at: Scope, x: Tensor, { out, bias = true, init }: LinearO
  * A linear map in equal parts of its result, each by its rows of the weight: what is several times as wide as x is never
  * made in one piece only to be cut.
  */
-export function linearInParts(at: Scope, x: Tensor, { out, parts }: { out: number; parts: number }): Tensor[] {
+export function linearInParts(
+  at: Scope,
+  x: Tensor,
+  { out, parts, bias = true }: { out: number; parts: number; bias?: boolean },
+): Tensor[] {
   const fanIn = x.shape.at(-1)!
   const weights = split(at.parameter('weight', [out, fanIn], torchDefault(fanIn)), parts, { axis: 0 })
+  const products = weights.map(weight => matmul(x, transpose(weight)))
+  if (!bias) return products
   const biases = split(at.parameter('bias', [out], torchDefault(fanIn)), parts, { axis: 0 })
-  return weights.map((weight, i) => add(matmul(x, transpose(weight)), biases[i]!))
+  return products.map((product, i) => add(product, biases[i]!))
 }

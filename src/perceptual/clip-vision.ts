@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { conv2d } from '../nn/conv.js'
 import { normal } from '../nn/initialisers.js'
 import { layerNorm } from '../nn/norm.js'
@@ -8,25 +9,24 @@ import type { Scope } from '../tensor/program.js'
 import { reshape, transpose, unsqueeze } from '../tensor/reshape.js'
 import { pad, slice } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
-import { type ClipNames, clipLayers } from '../text/clip-layers.js'
+import { clipLayers } from '../text/clip-layers.js'
+
+const count = z.int().positive()
 
 /** The image half of a CLIP: a vision transformer. */
-export interface ClipVisionConfig {
-  /** Side of the images in pixels. */
-  readonly size: number
-  readonly patch: number
-  readonly width: number
-  readonly layers: number
-  readonly heads: number
-  /** Width inside the feed-forward parts. */
-  readonly inner: number
-  /** Width of the space that texts and images share. */
-  readonly embed_dim: number
-  /** openai/CLIP: quick_gelu; OpenCLIP's own models: gelu. */
-  readonly activation: 'quick_gelu' | 'gelu'
-  /** Whose names the parameters have. */
-  readonly names: ClipNames
-}
+export const clipVisionConfig = z.strictObject({
+  size: count.describe('side of the images in pixels'),
+  patch: count,
+  width: count,
+  layers: count,
+  heads: z.number().positive(),
+  inner: count.describe('width inside the feed-forward parts'),
+  embed_dim: count.describe('width of the space that texts and images share'),
+  activation: z.enum(['quick_gelu', 'gelu']).describe("openai/CLIP: quick_gelu; OpenCLIP's own models: gelu"),
+  names: z.enum(['huggingface', 'openai']).describe('whose names the parameters have'),
+})
+/** The image half of a CLIP. */
+export type ClipVisionConfig = z.infer<typeof clipVisionConfig>
 
 /** Mean and deviation of the pixels in [0, 1] that CLIP was trained on, written for pixels in [-1, 1]. */
 const MEAN = [0.48145466, 0.4578275, 0.40821073].map(x => 2 * x - 1)
@@ -51,12 +51,24 @@ const words = {
   },
 } as const
 
+/** An image of CLIP's mean colour, [3, size, size] in [-1, 1]: what is 0 once it is scaled. */
+export const clipMean = (size: number): Float32Array =>
+  Float32Array.from({ length: 3 * size * size }, (_, i) => MEAN[Math.floor(i / (size * size))]!)
+
+/** What CLIP sees in images. */
+export interface ClipVision {
+  /** [batch, embed_dim]. */
+  readonly embedding: Tensor
+  /** The class and all patches before the first layer and after each, [batch, patches + 1, width]. */
+  readonly hidden: readonly Tensor[]
+}
+
 /**
- * CLIP's embedding of images [batch, 3, size, size] in [-1, 1]: [batch, embed_dim].
+ * What CLIP sees in images [batch, 3, size, size] in [-1, 1].
  *
  * Source: openai/CLIP, clip/model.py, VisionTransformer; transformers, CLIPVisionModelWithProjection.
  */
-export function clipVision(root: Scope, config: ClipVisionConfig, images: Tensor): Tensor {
+export function clipVision(root: Scope, config: ClipVisionConfig, images: Tensor): ClipVision {
   const { size, patch, width, layers, heads, inner, embed_dim, activation, names } = config
   const name = words[names]
   const at = root(name.at)
@@ -96,12 +108,15 @@ export function clipVision(root: Scope, config: ClipVisionConfig, images: Tensor
       offsets,
     ),
   )
-  const last = clipLayers(at(name.layers), h, { layers, heads, inner, activation, causal: false, names }).at(-1)!
+  const hidden = clipLayers(at(name.layers), h, { layers, heads, inner, activation, causal: false, names })
   const pooled = layerNorm(
     at(name.after),
-    reshape(slice(last, { axis: 1, start: 0, end: 1 }), [images.shape[0]!, width]),
+    reshape(slice(hidden.at(-1)!, { axis: 1, start: 0, end: 1 }), [images.shape[0]!, width]),
   )
-  if (names === 'openai') return matmul(pooled, at.parameter('proj', [width, embed_dim], normal(width ** -0.5)))
-  const weight = root('visual_projection').parameter('weight', [embed_dim, width], normal(width ** -0.5))
-  return matmul(pooled, transpose(weight))
+  const std = width ** -0.5
+  if (names === 'openai') {
+    return { hidden, embedding: matmul(pooled, at.parameter('proj', [width, embed_dim], normal(std))) }
+  }
+  const weight = root('visual_projection').parameter('weight', [embed_dim, width], normal(std))
+  return { hidden, embedding: matmul(pooled, transpose(weight)) }
 }

@@ -123,7 +123,7 @@ function clipOf(tensors: Tensors): FeatureNetwork | undefined {
     size,
     preparation: 'crop',
     columns: embed_dim,
-    build: (at, images) => ({ features: clipVision(at, config, images) }),
+    build: (at, images) => ({ features: clipVision(at, config, images).embedding }),
   }
 }
 

@@ -58,7 +58,7 @@ test("a CLIP vision transformer by openai's names and by Hugging Face's", async 
   for (const names of ['openai', 'huggingface'] as const) {
     const config = { size: 12, patch: 4, width: 16, layers: 2, heads: 2, inner: 64, embed_dim: 6, names } as const
     const program = trace({ images: f32(2, 3, 12, 12) }, (at, { images }) => ({
-      features: clipVision(at, { ...config, activation: 'quick_gelu' }, images),
+      features: clipVision(at, { ...config, activation: 'quick_gelu' }, images).embedding,
     }))
     const { features } = await run(program, 'images')
     near(features!.data as Float32Array, golden[names].features, `${names} feature`)

@@ -1,17 +1,19 @@
-import { readersOf } from '../conditioning/index.js'
+import { embedderScope, readersOf } from '../conditioning/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import { adaptedWeights, moduleNames, openAdapter, type WeighedAdapter } from '../weights/adapters/index.js'
 import { controlRenames } from '../weights/diffusers/index.js'
 import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
-import { expectTensors } from '../weights/expect-tensors.js'
 import { openWeights } from '../weights/open-weights.js'
 import { renamedFile, underPrefix } from '../weights/rename.js'
 import { closingOnError, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
 import { type LearnedWord, readWords } from '../weights/word-file.js'
 import type { CheckpointModel, ReadableWeights } from './checkpoint-model.js'
+import { type FileBeside, withFilesBeside } from './files-beside.js'
+import { type ImagePromptFiles, numberedAttention, openImagePrompt } from './image-prompt-files.js'
+import { type MapAdapterFile, openMapAdapter } from './map-adapter-file.js'
 import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
-import { controlScope } from './networks.js'
+import { controlScope, pictureScope } from './networks.js'
 import { tokenTable, withVectors } from './new-words.js'
 import { denoisingProgram } from './programs.js'
 
@@ -29,6 +31,10 @@ export interface Adaptation {
   readonly words?: readonly SourceLike[] | undefined
   /** ControlNets, each of which follows a hint of the generation. */
   readonly controls?: readonly Weighed[] | undefined
+  /** T2I-adapters, each of which follows a map of the generation. */
+  readonly t2i?: readonly Weighed[] | undefined
+  /** An IP-adapter, which takes a picture as a prompt. */
+  readonly imagePrompt?: ImagePromptFiles | undefined
 }
 
 /**
@@ -37,8 +43,8 @@ export interface Adaptation {
  * @throws FileError naming the file where one is damaged or made for another model.
  */
 export async function adaptModel(model: CheckpointModel, adaptation: Adaptation): Promise<CheckpointModel> {
-  const { loras = [], words = [], controls = [] } = adaptation
-  if (loras.length + words.length + controls.length === 0) return model
+  const { loras = [], words = [], controls = [], t2i = [], imagePrompt } = adaptation
+  if (loras.length + words.length + controls.length + t2i.length === 0 && !imagePrompt) return model
   const opened: Pick<TensorFile, 'close'>[] = [model.checkpoint]
   const close = async () => {
     for (const file of opened.reverse()) await file.close()
@@ -56,19 +62,14 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
     if (adapters.length > 0) adapted = { ...adapted, weights: withLoras(adapted, adapters) }
     for (const file of words) learned.push(...(await readWords(file)))
     if (learned.length > 0) adapted = withWords(adapted, learned)
-    if (controls.length > 0) {
-      const files: TensorFile<TensorInfo>[] = []
-      for (const { file } of controls) {
-        files.push(await openControl(file, adapted.config))
-        opened.push(files.at(-1)!)
-      }
-      adapted = withControls(
-        adapted,
-        files,
-        controls.map(({ weight = 1 }) => weight),
-        learned.length > 0 ? countsOf(learned) : undefined,
-      )
+    const counts = learned.length > 0 ? countsOf(learned) : undefined
+    const hold = <T extends Pick<TensorFile, 'close'>>(file: T): T => {
+      opened.push(file)
+      return file
     }
+    adapted = await withControls(adapted, controls, { hold, counts })
+    adapted = await withMapAdapters(adapted, t2i, { hold, counts })
+    if (imagePrompt) adapted = await withImagePrompt(adapted, imagePrompt, { hold, counts })
     return { ...adapted, checkpoint: { ...model.checkpoint, close } }
   })
 }
@@ -134,36 +135,57 @@ async function openControl(from: SourceLike, { unet_config, ...config }: ModelCo
   })
 }
 
-/** The model with ControlNets beside its UNet, held against what it needs of them. */
-function withControls(
-  model: CheckpointModel,
-  files: readonly TensorFile<TensorInfo>[],
-  strengths: readonly number[],
-  words: ReadonlyMap<string, number> | undefined,
-): CheckpointModel {
-  const { checkpoint, weights } = model
-  const config: ModelConfig = {
-    ...model.config,
-    conditioning: { ...model.config.conditioning, control: { weights: [...strengths] } },
+/** What adding networks takes beside the model. */
+interface Adding {
+  /** Sees to it that a file is closed with the model. */
+  hold<T extends Pick<TensorFile, 'close'>>(file: T): T
+  /** Tokens of the words that were added. */
+  readonly counts: ReadonlyMap<string, number> | undefined
+}
+
+/** A configuration with one more condition. */
+const conditionedBy = (config: ModelConfig, more: NonNullable<ModelConfig['conditioning']>): ModelConfig => ({
+  ...config,
+  conditioning: { ...config.conditioning, ...more },
+})
+
+async function withControls(model: CheckpointModel, controls: readonly Weighed[], { hold, counts }: Adding) {
+  if (controls.length === 0) return model
+  const beside: FileBeside[] = []
+  for (const [i, { file }] of controls.entries()) {
+    const opened = hold(await openControl(file, model.config))
+    beside.push({ file: opened, prefix: `${controlScope(i)}.`, what: 'the ControlNet', unneeded: () => true })
   }
-  const tensors = new Map(weights.tensors)
-  const places = new Map<string, { file: TensorFile; name: string }>()
+  const weights = controls.map(({ weight = 1 }) => weight)
+  return withFilesBeside(model, conditionedBy(model.config, { control: { weights } }), beside, counts)
+}
+
+async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[], { hold, counts }: Adding) {
+  if (given.length === 0) return model
+  const opened: MapAdapterFile[] = []
+  for (const { file } of given) {
+    opened.push(await openMapAdapter(file, model.config))
+    hold(opened.at(-1)!.file)
+  }
+  const adapters = opened.map(({ config }, i) => ({ ...config, weight: given[i]!.weight ?? 1 }))
+  const config = conditionedBy(model.config, { t2i: { adapters } })
+  const { path } = embedderScope(config.conditioning, 't2i')!
+  const beside = opened.map(({ file }, i) => ({ file, prefix: `${path}.${i}.`, what: 'the T2I-adapter' }))
+  return withFilesBeside(model, config, beside, counts)
+}
+
+async function withImagePrompt(model: CheckpointModel, files: ImagePromptFiles, { hold, counts }: Adding) {
+  const opened = hold(await openImagePrompt(files))
+  const config = conditionedBy(model.config, { image_prompt: opened.config })
+  const { path } = embedderScope(config.conditioning, 'image_prompt')!
   const size = { width: trainedSize(config), height: trainedSize(config) }
-  const { parameters } = denoisingProgram(config, size)
-  for (const [i, file] of files.entries()) {
-    const prefix = `${controlScope(i)}.`
-    const own = parameters.filter(({ name }) => name.startsWith(prefix))
-    const wanted = new Map(own.map(({ name, shape }) => [name.slice(prefix.length), shape]))
-    expectTensors(file, wanted, { what: 'the ControlNet' })
-    for (const name of wanted.keys()) {
-      tensors.set(prefix + name, file.tensors.get(name)!)
-      places.set(prefix + name, { file, name })
-    }
-  }
-  async function read(name: string) {
-    const place = places.get(name)
-    return place ? place.file.read(place.name) : weights.read(name)
-  }
-  const conditions = readersOf(checkpoint.name, config.conditioning, { ...checkpoint.info, words })
-  return { ...model, config, conditions, weights: { tensors, read } }
+  const prefix = `${pictureScope}.`
+  const keys = denoisingProgram(config, size).parameters.filter(({ name }) => name.startsWith(prefix))
+  const what = 'the IP-adapter'
+  const beside: FileBeside[] = [
+    { file: opened.projection, prefix: `${path}.image_proj.`, what },
+    { file: renamedFile(opened.attention, numberedAttention(keys, prefix), what), prefix, what },
+    { file: opened.encoder, prefix: `${path}.image_encoder.`, what: 'the image encoder', unneeded: () => true },
+  ]
+  return withFilesBeside(model, config, beside, counts)
 }

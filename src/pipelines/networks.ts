@@ -8,8 +8,11 @@ import type { Scope } from '../tensor/program.js'
 import { unsqueeze } from '../tensor/reshape.js'
 import { concat, split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
+import type { UnetChange } from '../unet/changes.js'
 import type { UnetConfig } from '../unet/config.js'
 import { controlNet } from '../unet/control-net.js'
+import { imageAttention } from '../unet/image-attention.js'
+import { mapFeatures } from '../unet/map-features.js'
 import { type UnetInputs, unet } from '../unet/unet.js'
 import { channelValues, type ModelConfig } from './model-config.js'
 
@@ -49,13 +52,28 @@ export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Ten
 export function predict(
   at: Scope,
   config: ModelConfig,
-  { x, t, context, concat: beside, y, hint, strength }: { x: Tensor; t: Tensor } & Conditioned,
+  { x, t, context, concat: beside, y, hint, strength, ...others }: { x: Tensor; t: Tensor } & Conditioned,
+  changes: readonly UnetChange[] = [],
 ): Tensor {
   if (config.unet_config === undefined) throw new TypeError('predict: the model is a first stage alone, without a UNet')
   const inputs = { x: beside ? concat([x, beside], { axis: 1 }) : x, t, context, y }
   const control = hint && controls(at, config.unet_config, inputs, hint, strength!)
-  return unet(at('model.diffusion_model'), config.unet_config, { ...inputs, control })
+  const all = [...conditionChanges(at, config.unet_config, others), ...changes]
+  return unet(at('model.diffusion_model'), config.unet_config, { ...inputs, control, changes: all })
 }
+
+/** What conditions change within the network: features of maps are added, tokens of a picture attended to. */
+function conditionChanges(at: Scope, config: UnetConfig, given: Conditioned): UnetChange[] {
+  const { imageTokens, imageStrength } = given
+  const features = config.channel_mult.flatMap((_, level) => given[`feature_${level}`] ?? [])
+  return [
+    ...(features.length > 0 ? [mapFeatures(config, features)] : []),
+    ...(imageTokens ? [imageAttention(at(pictureScope), imageTokens, unsqueeze(unsqueeze(imageStrength!, 2), 3))] : []),
+  ]
+}
+
+/** Where the keys and values of pictures have their parameters. */
+export const pictureScope = 'ip_adapter'
 
 /** Where a model's i-th ControlNet has its parameters; the first as in the original's checkpoints. */
 export const controlScope = (i: number): string => (i === 0 ? 'control_model' : `control_model_${i + 1}`)
