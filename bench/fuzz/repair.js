@@ -1,6 +1,6 @@
 // Checksums made right again after damage, so that what lies behind them is reached.
 import { crc32 } from '../../dist/platform/crc32.js'
-import { encodeZip } from '../../dist/weights/zip.js'
+import { encodeZip } from '../../dist/weights/zip-write.js'
 import { mutate } from './mutate.js'
 
 /** A stored ZIP archive, one of whose records is damaged, with checksums and directory that fit. */

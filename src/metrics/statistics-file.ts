@@ -3,7 +3,8 @@ import type { FeatureNetwork } from '../perceptual/feature-networks.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import { encodeNpy, encodeNpyText, readNpy, readNpyText } from '../weights/npy.js'
-import { encodeZip, readZipDirectory, readZipEntry } from '../weights/zip.js'
+import { readZipDirectory, readZipEntry } from '../weights/zip.js'
+import { encodeZip } from '../weights/zip-write.js'
 import type { FeatureSet } from './feature-set.js'
 
 /** The widest features of a published network have 4096 columns. */

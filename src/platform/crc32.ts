@@ -24,10 +24,10 @@ const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as [
 /**
  * The CRC-32 of PNG and ZIP (ISO 3309), 0 to 2^32 - 1.
  *
- * Eight bytes at a time (Kounavis and Berry 2005): checkpoints have gigabytes.
+ * Eight bytes at a time (Kounavis and Berry 2005): checkpoints have gigabytes. `before` is that of the bytes before these.
  */
-export function crc32(bytes: Uint8Array): number {
-  let c = -1
+export function crc32(bytes: Uint8Array, before = 0): number {
+  let c = ~before
   let i = 0
   for (; i + 8 <= bytes.length; i += 8) {
     c =

@@ -102,11 +102,18 @@ async function readWeightMap(index: FileSource): Promise<[string, string][]> {
   return Object.entries(map)
 }
 
-/** A tensor to be written; its bytes may be made only when their turn comes. */
+/** A tensor to be written; its bytes may be made only when their turn comes, all at once or in pieces. */
 export interface TensorToWrite {
   readonly dtype: DType
   readonly shape: readonly number[]
-  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array>)
+  readonly bytes: Uint8Array | (() => Uint8Array | Promise<Uint8Array> | AsyncIterable<Uint8Array>)
+}
+
+/** The bytes of a tensor one after the other. */
+export async function* piecesOf({ bytes }: Pick<TensorToWrite, 'bytes'>): AsyncGenerator<Uint8Array> {
+  const made = typeof bytes === 'function' ? bytes() : bytes
+  if (Symbol.asyncIterator in made) yield* made
+  else yield await made
 }
 
 /**
@@ -132,7 +139,8 @@ export function encodeSafetensors(
   file.set(header)
   let at = header.length
   for (const [name, tensor] of ordered) {
-    file.set(checkedBytes(name, tensor, tensor.bytes), at)
+    checkLength(name, tensor, tensor.bytes.length)
+    file.set(tensor.bytes, at)
     at += tensor.bytes.length
   }
   return file
@@ -145,8 +153,12 @@ async function* safetensorsPieces(
   const { header, ordered } = layOut(tensors, metadata)
   yield header
   for (const [name, tensor] of ordered) {
-    const bytes = typeof tensor.bytes === 'function' ? await tensor.bytes() : tensor.bytes
-    yield checkedBytes(name, tensor, bytes)
+    let length = 0
+    for await (const piece of piecesOf(tensor)) {
+      length += piece.length
+      yield piece
+    }
+    checkLength(name, tensor, length)
   }
 }
 
@@ -163,12 +175,11 @@ function layOut<T extends TensorToWrite>(tensors: ReadonlyMap<string, T>, metada
   return { header: encodeHeader(entries, metadata), ordered, dataSize: at }
 }
 
-function checkedBytes(name: string, { dtype, shape }: TensorToWrite, bytes: Uint8Array): Uint8Array {
+function checkLength(name: string, { dtype, shape }: TensorToWrite, length: number): void {
   const wanted = elementCount(shape) * dtypeBytes[dtype]
-  if (bytes.length !== wanted) {
+  if (length !== wanted) {
     throw new RangeError(
-      `Cannot write tensor ${quoted(name)}: ${dtype} of shape [${shape}] has ${wanted} bytes, found ${bytes.length}`,
+      `Cannot write tensor ${quoted(name)}: ${dtype} of shape [${shape}] has ${wanted} bytes, found ${length}`,
     )
   }
-  return bytes
 }

@@ -1,19 +1,72 @@
-import { crc32 } from '../platform/crc32.js'
-import type { TensorData } from './dtypes.js'
+import { writeFileAtomic } from '#platform'
+import { concatBytes } from '../platform/bytes.js'
+import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
+import { piecesOf, type TensorToWrite } from './safetensors.js'
+import { encodeZip, zipPieces } from './zip-write.js'
 
 /** What a torch file can hold here; numbers are whole ones of 32 bits. */
-export type TorchValue = string | number | null | TensorData | { readonly [key: string]: TorchValue }
+export type TorchValue<Tensor = TensorData> =
+  | string
+  | number
+  | null
+  | Tensor
+  | { readonly [key: string]: TorchValue<Tensor> }
 
 /**
- * What `torch.save` would write of plain dictionaries with float32 tensors: a ZIP archive with a pickle and one record a
- * tensor. Source: torch/serialization.py; the pickle's protocol is 2, as there.
+ * Writes what `torch.save` would write of plain dictionaries with tensors: a ZIP archive with a pickle and one record a
+ * tensor, of which one is in memory at a time. Source: torch/serialization.py; the pickle's protocol is 2, as there.
  *
- * @throws TypeError for a tensor that is not F32, or a number that is no whole one of 32 bits.
+ * @throws TypeError for a tensor of a type that torch has no storage for, or a number that is no whole one of 32 bits.
  * @example
- * await writeFileAtomic('word.pt', encodeTorchFile({ string_to_param: { '*': vectors } }))
+ * await writeTorchFile('model.ckpt', { state_dict: Object.fromEntries(tensors) })
  */
-export function encodeTorchFile(value: TorchValue): Uint8Array<ArrayBuffer> {
-  const storages: Uint8Array[] = []
+export async function writeTorchFile(path: string, value: TorchValue<TensorToWrite>): Promise<void> {
+  const { pickle, tensors } = pickled(value)
+  const record = (name: string, bytes: Uint8Array) => ({ name, size: bytes.length, pieces: () => [bytes] })
+  await writeFileAtomic(
+    path,
+    zipPieces([
+      ...frame(pickle).map(([name, bytes]) => record(name, bytes)),
+      ...tensors.map((tensor, i) => ({ name: recordName(i), size: sizeOf(tensor), pieces: () => piecesOf(tensor) })),
+    ]),
+  )
+}
+
+/** The same in memory. */
+export function encodeTorchFile(value: TorchValue): Uint8Array {
+  const { pickle, tensors } = pickled(value)
+  return concatBytes(
+    ...encodeZip([...frame(pickle), ...tensors.map(({ bytes }, i) => [recordName(i), bytes] as const)]),
+  )
+}
+
+const recordName = (tensor: number): string => `archive/data/${tensor}`
+
+const frame = (pickle: Uint8Array): (readonly [string, Uint8Array])[] => [
+  ['archive/data.pkl', pickle],
+  ['archive/byteorder', new TextEncoder().encode('little')],
+  ['archive/version', new TextEncoder().encode('3\n')],
+]
+
+const sizeOf = ({ dtype, shape }: Pick<TensorToWrite, 'dtype' | 'shape'>): number =>
+  elementCount(shape) * dtypeBytes[dtype]
+
+const storageTypes: Partial<Record<DType, string>> = {
+  F64: 'DoubleStorage',
+  F32: 'FloatStorage',
+  F16: 'HalfStorage',
+  BF16: 'BFloat16Storage',
+  I64: 'LongStorage',
+  I32: 'IntStorage',
+  I16: 'ShortStorage',
+  I8: 'CharStorage',
+  U8: 'ByteStorage',
+  BOOL: 'BoolStorage',
+}
+
+/** The pickle of a value, and its tensors in the order of their records. */
+function pickled<Tensor extends TensorToWrite>(value: TorchValue<Tensor>): { pickle: Uint8Array; tensors: Tensor[] } {
+  const tensors: Tensor[] = []
   const parts: Uint8Array[] = []
   const op = (...codes: number[]) => parts.push(Uint8Array.from(codes))
   const int = (code: number, number: number) => {
@@ -43,15 +96,17 @@ export function encodeTorchFile(value: TorchValue): Uint8Array<ArrayBuffer> {
   }
 
   /** `_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())`, the storage by its persistent id. */
-  function tensor({ dtype, shape, bytes }: TensorData): void {
-    if (dtype !== 'F32') throw new TypeError(`A torch file is written with F32 tensors, found ${dtype}`)
+  function tensor(value: Tensor): void {
+    const { dtype, shape } = value
+    const storage = storageTypes[dtype]
+    if (storage === undefined) throw new TypeError(`A torch file has no storage for tensors of ${dtype}`)
     global('torch._utils', '_rebuild_tensor_v2')
     op(opcodes.mark, opcodes.mark)
     text('storage')
-    global('torch', 'FloatStorage')
-    text(String(storages.push(bytes) - 1))
+    global('torch', storage)
+    text(String(tensors.push(value) - 1))
     text('cpu')
-    whole(bytes.length / 4)
+    whole(elementCount(shape))
     op(opcodes.tuple, opcodes.persistent)
     whole(0)
     tuple(shape)
@@ -61,14 +116,14 @@ export function encodeTorchFile(value: TorchValue): Uint8Array<ArrayBuffer> {
     op(opcodes.emptyTuple, opcodes.reduce, opcodes.tuple, opcodes.reduce)
   }
 
-  function write(value: TorchValue): void {
+  function write(value: TorchValue<Tensor>): void {
     if (value === null) op(opcodes.none)
     else if (typeof value === 'string') text(value)
     else if (typeof value === 'number') whole(value)
-    else if (value.bytes instanceof Uint8Array) tensor(value as TensorData)
+    else if (isTensor(value)) tensor(value)
     else {
       op(opcodes.emptyDictionary, opcodes.mark)
-      for (const [key, inner] of Object.entries(value as Record<string, TorchValue>)) {
+      for (const [key, inner] of Object.entries(value as Record<string, TorchValue<Tensor>>)) {
         text(key)
         write(inner)
       }
@@ -79,13 +134,11 @@ export function encodeTorchFile(value: TorchValue): Uint8Array<ArrayBuffer> {
   op(opcodes.protocol, 2)
   write(value)
   op(opcodes.stop)
-  return zip([
-    ['archive/data.pkl', joined(parts)],
-    ['archive/byteorder', new TextEncoder().encode('little')],
-    ...storages.map((bytes, i) => [`archive/data/${i}`, bytes] as const),
-    ['archive/version', new TextEncoder().encode('3\n')],
-  ])
+  return { pickle: concatBytes(...parts), tensors }
 }
+
+const isTensor = <Tensor extends TensorToWrite>(value: object): value is Tensor =>
+  'bytes' in value && (value.bytes instanceof Uint8Array || typeof value.bytes === 'function')
 
 /** pickletools.py. */
 const opcodes = {
@@ -104,38 +157,3 @@ const opcodes = {
   reduce: 0x52,
   persistent: 0x51,
 } as const
-
-/** A ZIP archive of entries that are not compressed. Source: APPNOTE.TXT of PKWARE, 4.3. */
-function zip(entries: readonly (readonly [string, Uint8Array])[]): Uint8Array<ArrayBuffer> {
-  const parts: Uint8Array[] = []
-  const directory: Uint8Array[] = []
-  let at = 0
-  const put = (list: Uint8Array[], ...bytes: Uint8Array[]) => {
-    list.push(...bytes)
-    return bytes.reduce((sum, { length }) => sum + length, 0)
-  }
-  for (const [path, bytes] of entries) {
-    const name = new TextEncoder().encode(path)
-    // Version 2.0, names in UTF-8, stored, 1 January 1980.
-    const common = [20, 0x800, 0, 0, 0x21, ...halves(crc32(bytes)), ...halves(bytes.length), ...halves(bytes.length)]
-    const entry = words(...common, name.length, 0)
-    put(directory, words(0x4b50, 0x0201, 20), entry, words(0, 0, 0, ...halves(0), ...halves(at)), name)
-    at += put(parts, words(0x4b50, 0x0403), entry, name, bytes)
-  }
-  const size = directory.reduce((sum, { length }) => sum + length, 0)
-  const end = words(0x4b50, 0x0605, 0, 0, entries.length, entries.length, ...halves(size), ...halves(at), 0)
-  return joined([...parts, ...directory, end])
-}
-
-const halves = (number: number): number[] => [number & 0xffff, number >>> 16]
-const words = (...numbers: number[]): Uint8Array => new Uint8Array(Uint16Array.from(numbers).buffer)
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}

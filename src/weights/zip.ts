@@ -176,32 +176,3 @@ async function inflate(stored: Uint8Array, length: number): Promise<Uint8Array |
     await reader.cancel().catch(() => {})
   }
 }
-
-/** A ZIP archive of records that are stored as they are, below 4 GiB. */
-export function encodeZip(records: ReadonlyMap<string, Uint8Array>): Uint8Array[] {
-  const pieces: Uint8Array[] = []
-  const directory: Uint8Array[] = []
-  let offset = 0
-  for (const [name, data] of records) {
-    const text = new TextEncoder().encode(name)
-    const crc = crc32(data)
-    // Version 2.0, UTF-8 name, stored, 1980-01-01.
-    const common = [2, 20, 2, 0x800, 2, 0, 2, 0, 2, 33, 4, crc, 4, data.length, 4, data.length, 2, text.length, 2, 0]
-    pieces.push(fields(4, 0x04034b50, ...common), text, data)
-    directory.push(fields(4, 0x02014b50, 2, 20, ...common, 2, 0, 2, 0, 2, 0, 4, 0, 4, offset), text)
-    offset += 30 + text.length + data.length
-  }
-  const size = directory.reduce((sum, { length }) => sum + length, 0)
-  const count = records.size
-  const end = fields(4, 0x06054b50, 2, 0, 2, 0, 2, count, 2, count, 4, size, 4, offset, 2, 0)
-  return [...pieces, ...directory, end]
-}
-
-/** Little-endian numbers, each after its width in bytes. */
-function fields(...widthsAndValues: number[]): Uint8Array {
-  const bytes: number[] = []
-  for (let i = 0; i < widthsAndValues.length; i += 2) {
-    for (let k = 0; k < widthsAndValues[i]!; k++) bytes.push(Math.floor(widthsAndValues[i + 1]! / 256 ** k) % 256)
-  }
-  return Uint8Array.from(bytes)
-}
