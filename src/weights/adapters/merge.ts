@@ -3,6 +3,7 @@ import { elementCount, fromFloat32, type TensorData, toFloat32 } from '../dtypes
 import { quoted, type TensorFile, type TensorInfo } from '../tensor-file.js'
 import type { Adapter, AdapterParts, Part } from './adapter.js'
 import { type ModuleNames, weightsByName } from './names.js'
+import { openClipModules, type WeightPlace } from './open-clip-names.js'
 import { elementwise, kronecker, type Matrix, matrix, product, transposed, tucker } from './products.js'
 
 /** An adapter and how much of it is added; 1 is as it was trained, a negative weight leads away from it. */
@@ -24,8 +25,9 @@ export function adaptedWeights<Info extends TensorInfo>(
   modules: ReadonlyMap<string, ModuleNames>,
   adapters: readonly WeighedAdapter[],
 ): Readable<Info | TensorInfo> {
-  const known = weightsByName(modules)
-  const changes = new Map<string, { adapter: Adapter; parts: AdapterParts; strength: number }[]>()
+  const known = new Map<string, WeightPlace>(openClipModules(model.tensors.keys()))
+  for (const [name, weight] of weightsByName(modules)) known.set(name, { weight })
+  const changes = new Map<string, Change[]>()
   for (const { adapter, weight: strength } of adapters) {
     const strangers = [...adapter.modules.keys()].filter(module => !known.has(module))
     if (strangers.length > 0) {
@@ -36,8 +38,8 @@ export function adaptedWeights<Info extends TensorInfo>(
       )
     }
     for (const [module, parts] of adapter.modules) {
-      const weight = known.get(module)!
-      changes.set(weight, [...(changes.get(weight) ?? []), { adapter, parts, strength }])
+      const { weight, third } = known.get(module)!
+      changes.set(weight, [...(changes.get(weight) ?? []), { adapter, parts, strength, third }])
     }
   }
   const tensors = new Map<string, Info | TensorInfo>(model.tensors)
@@ -48,14 +50,26 @@ export function adaptedWeights<Info extends TensorInfo>(
       const stored = await model.read(name)
       const list = changes.get(name)
       if (list === undefined) return stored
-      let values = Float64Array.from(toFloat32(stored))
-      for (const { adapter, parts, strength } of list) {
-        const tensor = await partsReader(adapter, parts)
-        values = changed(values, stored.shape, tensor, strength, adapter.name, name)
+      const values = Float64Array.from(toFloat32(stored))
+      const [rows = 1, ...rest] = stored.shape
+      for (const { adapter, parts, strength, third } of list) {
+        const part = await partsReader(adapter, parts)
+        const shape = third === undefined ? stored.shape : [rows / 3, ...rest]
+        const [start, length] = [(third ?? 0) * elementCount(shape), elementCount(shape)]
+        const before = values.slice(start, start + length)
+        values.set(changed(before, shape, part, strength, adapter.name, name), start)
       }
       return fromFloat32(Float32Array.from(values), stored.shape)
     },
   }
+}
+
+/** What an adapter does to a weight, or to one of the three that lie below one another in it. */
+interface Change {
+  readonly adapter: Adapter
+  readonly parts: AdapterParts
+  readonly strength: number
+  readonly third: number | undefined
 }
 
 interface Numbers {

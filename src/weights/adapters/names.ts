@@ -15,6 +15,7 @@ const networks = [
   { compvis: 'model.diffusion_model.', diffusers: 'unet.', kohya: 'lora_unet_' },
   { compvis: 'cond_stage_model.transformer.', diffusers: 'text_encoder.', kohya: 'lora_te_' },
   { compvis: 'conditioner.embedders.0.transformer.', diffusers: 'text_encoder.', kohya: 'lora_te1_' },
+  { compvis: 'conditioner.embedders.1.transformer.', diffusers: 'text_encoder_2.', kohya: 'lora_te2_' },
 ] as const
 
 /** The module of a weight, and the network it belongs to; undefined where it is no weight that adapters change. */
