@@ -55,6 +55,28 @@ test('a wrong config is refused with the word and what would be right', () => {
   refused({ modelchannels: 3 }, /modelchannels/)
 })
 
+test('a level without transformer blocks has no attention, and the middle its own number of them', () => {
+  const options = { ...withContext, attention_resolutions: [1, 2], num_heads: 2 }
+  const blocks = (more: object) => {
+    const program = traced({ ...options, ...more }, { context: f32(2, 5, 6) })
+    const found = names(program).flatMap(name => /^(.+)\.transformer_blocks\.(\d+)\.norm1\.weight$/.exec(name) ?? [])
+    return Array.from({ length: found.length / 3 }, (_, i) => `${found[3 * i + 1]}/${found[3 * i + 2]}`)
+  }
+  assert.deepEqual(blocks({ transformer_depth: [0, 2] }), [
+    ...['input_blocks.3.1/0', 'input_blocks.3.1/1', 'middle_block.1/0', 'middle_block.1/1'],
+    ...['output_blocks.0.1/0', 'output_blocks.0.1/1', 'output_blocks.1.1/0', 'output_blocks.1.1/1'],
+  ])
+  assert.deepEqual(
+    blocks({ transformer_depth: [0, 1], transformer_depth_middle: 2 }).filter(name => name.startsWith('middle')),
+    ['middle_block.1/0', 'middle_block.1/1'],
+  )
+  assert.ok(
+    !names(traced({ ...options, transformer_depth_middle: 0 }, { context: f32(2, 5, 6) })).some(n =>
+      n.startsWith('middle_block.1'),
+    ),
+  )
+})
+
 test('latents and conditions that do not fit are refused while tracing', () => {
   const config = unetConfig.parse(withContext)
   const attempt = (shape: number[], context?: Spec) =>
