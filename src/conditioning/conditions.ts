@@ -123,9 +123,13 @@ export function reachOf(
 export const deepestCondition = (config: ConditioningConfig | undefined): number =>
   Math.max(0, ...present(config).map(({ conditioning, config }) => conditioning.layers?.(config) ?? 0))
 
-/** What a text becomes in a model's context; undefined where it takes none. */
-export const textShapeOf = (config: ConditioningConfig | undefined): TextShape | undefined =>
-  present(config).flatMap(({ conditioning, config }) => conditioning.text?.(config) ?? [])[0]
+/** What a text becomes in a model's context, and whether it is all of that; undefined where it takes none. */
+export function textShapeOf(config: ConditioningConfig | undefined): (TextShape & { alone: boolean }) | undefined {
+  const all = present(config)
+  const [shape] = all.flatMap(({ conditioning, config }) => conditioning.text?.(config) ?? [])
+  const contexts = all.filter(({ conditioning, config }) => conditioning.reach(config, 0).context !== undefined)
+  return shape && { ...shape, alone: contexts.length === 1 }
+}
 
 /** Inputs of all conditions of a model for one sample. */
 export const inputsOf = (config: ConditioningConfig | undefined, place: Place): Specs =>

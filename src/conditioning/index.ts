@@ -1,4 +1,4 @@
-export { withClipSkip } from './clip-skip.js'
+export { type ClipSkipRule, withClipSkip } from './clip-skip.js'
 export {
   assumedConditions,
   type ConditioningConfig,

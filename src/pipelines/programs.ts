@@ -1,5 +1,5 @@
 import { latentChannels } from '../autoencoder/config.js'
-import { inputsOf, type Place } from '../conditioning/index.js'
+import { type ClipSkipRule, inputsOf, type Place, textShapeOf, withClipSkip } from '../conditioning/index.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, type Spec } from '../tensor/tensor.js'
 import { factorOf, type ModelConfig } from './model-config.js'
@@ -30,23 +30,43 @@ export const batched = (specs: Readonly<Record<string, Spec>>, batch: number): R
     Object.entries(specs).map(([name, { dtype, shape }]) => [name, { dtype, shape: [batch, ...shape] }]),
   )
 
+/** What a model is told by, as far as a generation chooses it. */
+export interface Telling extends Size {
+  /** Chunks of text in the context, if not one. */
+  readonly chunks?: number
+  /** Which layer of CLIP the context is of, if not the model's own. */
+  readonly clipSkip?: { readonly skip: number; readonly rule: ClipSkipRule } | undefined
+}
+
 /**
  * What conditions become in the network, for any batch: their inputs (`tokens`, `labels`, ...) -> `context` [batch, tokens,
  * width], `concat` [batch, c, h, w] and `y` [batch], as far as there are any; undefined for a model without conditions.
  */
-export function conditionProgram(config: ModelConfig, size: Size): Program | undefined {
+export function conditionProgram(config: ModelConfig, { clipSkip, ...size }: Telling): Program | undefined {
   const place = placeOf(config, size)
-  const specs = batched(inputsOf(config.conditioning, place), -1)
+  const conditioning = clipSkip
+    ? withClipSkip(config.conditioning ?? {}, clipSkip.skip, clipSkip.rule)
+    : config.conditioning
+  const specs = batched(inputsOf(conditioning, place), -1)
   if (Object.keys(specs).length === 0) return undefined
-  return trace(specs, (at, inputs) => ({ ...embed(at, config, inputs, place) }))
+  return trace(specs, (at, inputs) => ({ ...embed(at, { ...config, conditioning }, inputs, place) }))
 }
 
-/** Latents `x` [batch, c, h, w], times `t` [batch] and what `conditionProgram` gives -> `prediction`, for any batch. */
-export function denoisingProgram(config: ModelConfig, size: Size): Program {
-  const conditions = conditionProgram(config, size)?.outputs ?? {}
-  const specs = { x: f32(-1, ...latentShape(config, size)), t: f32(-1) }
-  const given = Object.entries(conditions).map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const)
-  return trace({ ...specs, ...Object.fromEntries(given) }, (at, inputs) => ({
+/** What a network takes of conditions, for any batch: what `conditionProgram` gives, of as many chunks of text as asked for. */
+export function conditionedInputs(config: ModelConfig, telling: Telling): Record<string, Spec> {
+  const more = ((telling.chunks ?? 1) - 1) * (textShapeOf(config.conditioning)?.length ?? 0)
+  return Object.fromEntries(
+    Object.entries(conditionProgram(config, telling)?.outputs ?? {}).map(([name, { dtype, shape }]) => {
+      const [batch, tokens, ...rest] = shape
+      return [name, { dtype, shape: name === 'context' ? [batch!, tokens! + more, ...rest] : shape }]
+    }),
+  )
+}
+
+/** Latents `x` [batch, c, h, w], times `t` [batch] and `conditionedInputs` -> `prediction`, for any batch. */
+export function denoisingProgram(config: ModelConfig, telling: Telling): Program {
+  const specs = { x: f32(-1, ...latentShape(config, telling)), t: f32(-1) }
+  return trace({ ...specs, ...conditionedInputs(config, telling) }, (at, inputs) => ({
     prediction: predict(at, config, inputs),
   }))
 }

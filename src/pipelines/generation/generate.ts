@@ -33,7 +33,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   const total = batches.length * way.steps
   signal?.throwIfAborted()
   const conditions = await openMixed(work)
-  await using parts = await lend(variantOf(plan))
+  await using parts = await lend(variantOf(model, plan, conditions.chunks))
   const { get } = parts.value
   // All are handed to the device at once: it loads one while the other is being prepared here.
   await Promise.all([get('conditions'), get('denoiser'), get('decoder')])
@@ -56,7 +56,6 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const network = await guidedNetwork(stage, batch, {
       conditions: told,
       guidances: guidances.all,
-      step: () => taken,
     })
     for await (const { x: next, x0 } of way.run(network, x, noise.next)) {
       signal?.throwIfAborted()

@@ -1,8 +1,9 @@
 import { combine } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { type HostTensors, hostTensor } from '../../runtime/index.js'
-import { type Conditions, openConditions, type Told } from './conditions.js'
+import { type Conditions, openConditions } from './conditions.js'
 import type { Work } from './stage.js'
+import type { Told } from './told.js'
 
 /** The conditions of a plan, between those of its two prompts where it has a second one. */
 export async function openMixed(work: Work): Promise<Conditions> {
@@ -13,13 +14,14 @@ export async function openMixed(work: Work): Promise<Conditions> {
   const to = await openConditions({ ...work, plan: { ...plan, request: { ...plan.request, prompt: toPrompt } } })
   return {
     leftOut: Math.max(from.leftOut, to.leftOut),
+    chunks: [...from.chunks, ...to.chunks],
     async of(stage, batch) {
       const [a, b] = [await from.of(stage, batch), await to.of(stage, batch)]
       let last: { a: Told; b: Told; told: Told } | undefined
       return {
         ...a,
-        at(step) {
-          const both = { a: a.at(step), b: b.at(step) }
+        at(call) {
+          const both = { a: a.at(call), b: b.at(call) }
           if (last?.a !== both.a || last.b !== both.b) last = { ...both, told: between(both.a, both.b, toShare) }
           return last.told
         },

@@ -1,19 +1,21 @@
 import { combine, discreteSigmas, type Level, type Parameterization } from '../../diffusion/index.js'
 import { hostTensor } from '../../runtime/index.js'
 import { levelOfSigma, type Network, samplingNetwork } from '../../samplers/index.js'
-import type { BatchConditions, Told } from './conditions.js'
+import type { BatchConditions } from './conditions.js'
 import type { Guidance } from './guidance/contract.js'
 import type { Batch, Stage } from './stage.js'
+import type { Told } from './told.js'
 
-/** The network of a batch with all that guides it, as samplers ask it; `step` tells which step is being taken. */
+/** The network of a batch with all that guides it, as samplers ask it: its calls are counted for what it is told. */
 export async function guidedNetwork(
   stage: Stage,
   batch: Batch,
-  { conditions, guidances, step }: GuidedOptions,
+  { conditions, guidances }: GuidedOptions,
 ): Promise<{ network: Network; parameterization: Parameterization }> {
   const denoise = await stage.parts.get('denoiser')
   const { parameterization: prediction, timesteps } = stage.model.config.diffusion!
   const [, ...one] = batch.shape
+  let calls = 0
   const levelAt = levels(stage.model.alphasCumprod)
   const knowing = ({ inputs }: Told) => {
     const ask: Network = async (x, t) => {
@@ -26,7 +28,7 @@ export async function guidedNetwork(
   return {
     parameterization: knowing(conditions.at(0)).parameterization,
     async network(x, t) {
-      const told = conditions.at(step())
+      const told = conditions.at(calls++)
       const { weights, negative } = told
       const { network, parameterization } = knowing(told)
       const raw = await network(repeated(x, weights.length + (negative ? 1 : 0)), t)
@@ -45,27 +47,21 @@ export async function guidedNetwork(
 interface GuidedOptions {
   readonly conditions: BatchConditions
   readonly guidances: readonly Guidance[]
-  readonly step: () => number
 }
 
 /**
  * Predictions under several conditions as one: each leads away from the unconditional one by its weight (Liu et al. 2022,
- * "Compositional visual generation with composable diffusion models", eq. 11).
+ * "Compositional visual generation with composable diffusion models", eq. 11), which is there unless one alone counts in full.
  */
 function together(
   parts: readonly { weight: number; prediction: Float32Array }[],
   unconditional: Float32Array | undefined,
 ): Float32Array {
   const [first, ...others] = parts
-  if (others.length === 0 && first!.weight === 1) return first!.prediction
+  if (unconditional === undefined || (others.length === 0 && first!.weight === 1)) return first!.prediction
   const sum = parts.reduce((sum, { weight }) => sum + weight, 0)
-  const zero = new Float32Array(first!.prediction.length)
-  // Without an unconditional prediction to lead away from, the mean is what is left.
-  const share = unconditional ? 1 : 1 / sum
-  return parts.reduce(
-    (all, { weight, prediction }) => combine(1, all, weight * share, prediction),
-    unconditional ? combine(1 - sum, unconditional, 0, zero) : zero,
-  )
+  const none = combine(1 - sum, unconditional, 0, unconditional)
+  return parts.reduce((all, { weight, prediction }) => combine(1, all, weight, prediction), none)
 }
 
 /** Levels of whole and fractional timesteps; where the schedule ends without signal, as it does. */

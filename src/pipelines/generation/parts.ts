@@ -1,15 +1,32 @@
+import { textShapeOf } from '../../conditioning/index.js'
 import type { Executable } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
+import type { PromptStyleName } from '../../text/prompt/index.js'
 import type { ModelConfig } from '../model-config.js'
-import { conditionProgram, decodingProgram, denoisingProgram, type Size } from '../programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram, type Telling } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
 import { encodingProgram } from './encode.js'
+import { commonChunks } from './texts.js'
 
 /** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */
-export type Variant = Size
+export type Variant = Telling
 
-/** The variant that a plan asks for. */
-export const variantOf = ({ width, height }: Plan): Variant => ({ width, height })
+/** The variant that a plan asks for, whose texts have contexts of these numbers of chunks. */
+export function variantOf(
+  { config }: { readonly config: ModelConfig },
+  { width, height, request }: Plan,
+  counts: readonly number[],
+): Variant {
+  const chunks = commonChunks(counts, textShapeOf(config.conditioning)?.alone ?? true)
+  const { clipSkip: skip, promptStyle = 'plain' } = request as Partial<Spoken>
+  const rule = promptStyle === 'plain' ? 'diffusers' : promptStyle
+  return { width, height, ...(chunks > 1 && { chunks }), ...(skip !== undefined && { clipSkip: { skip, rule } }) }
+}
+
+interface Spoken {
+  readonly clipSkip: number
+  readonly promptStyle: PromptStyleName
+}
 
 /** The networks of a model, by what they do. */
 const programs = {

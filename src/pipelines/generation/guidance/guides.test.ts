@@ -17,6 +17,7 @@ import { classifierConfig, noisyClassifier } from '../../../unet/classifier.js'
 import { writeCheckpoint } from '../../../weights/checkpoint.js'
 import { fromFloat32 } from '../../../weights/dtypes.js'
 import { load } from '../../load.js'
+import { conditionedInputs } from '../../programs.js'
 import { classGuideProgram, pictureGuideProgram } from './guiding-programs.js'
 
 const config = tinyConfig({ text: false })
@@ -73,7 +74,12 @@ const inputsOf = (program: Program): HostTensors =>
 
 test('guiding gradients go through distance, resizing, decoder and UNet, or through the classifier', async () => {
   const programs = [
-    pictureGuideProgram(config, size, { batch: 2, target: { width: 8, height: 10 }, by: 'l2' }),
+    pictureGuideProgram(config, size, {
+      batch: 2,
+      target: { width: 8, height: 10 },
+      by: 'l2',
+      conditions: conditionedInputs(config, size),
+    }),
     classGuideProgram(classifierConfig.parse({ encoder }), [4, 8, 8], 2),
     classGuideProgram(classifierConfig.parse({ encoder, pool: 'adaptive' }), [4, 8, 8], 2),
   ]

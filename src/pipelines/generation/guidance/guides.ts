@@ -54,7 +54,7 @@ function perBatch(compile: (images: number) => Promise<Executable>) {
   }
 }
 
-async function pictureGuide({ model, plan, device }: Stage): Promise<Guide | undefined> {
+async function pictureGuide({ model, plan, device, parts }: Stage): Promise<Guide | undefined> {
   const { guide, guideBy: by, guideSize, guideWeight = defaultWeights[by] } = plan
   if (guide === undefined) return undefined
   const size = { width: plan.width, height: plan.height }
@@ -62,8 +62,11 @@ async function pictureGuide({ model, plan, device }: Stage): Promise<Guide | und
   const wanted = hostTensor(imageToPixels(target), [1, 3, target.height, target.width])
   const squeezenet = by === 'perceptual' ? await openSqueezenet() : undefined
   const weights = squeezenet ? withPrefixed(model.weights, 'perceptual.', squeezenet) : model.weights
+  const { x: _, t: __, ...conditions } = (await parts.get('denoiser')).program.inputs
   const networks = perBatch(batch =>
-    device.compile(model.adapt(pictureGuideProgram(model.config, size, { batch, target, by })), { weights }),
+    device.compile(model.adapt(pictureGuideProgram(model.config, size, { batch, target, by, conditions })), {
+      weights,
+    }),
   )
   return {
     async pull({ x, t, level: { alpha, sigma }, shape, told }) {

@@ -15,7 +15,10 @@ import { neg, square } from '../../../tensor/unary.js'
 import { type ClassifierConfig, noisyClassifier } from '../../../unet/classifier.js'
 import type { ModelConfig } from '../../model-config.js'
 import { decodeLatents, predict } from '../../networks.js'
-import { conditionProgram, latentShape, type Size } from '../../programs.js'
+import { latentShape, type Size } from '../../programs.js'
+
+/** Inputs by name. */
+type Specs = Readonly<Record<string, Spec>>
 
 /** How a picture guides: by the squares of differences, or by how differently it looks. */
 export type GuideBy = 'l2' | 'perceptual'
@@ -23,15 +26,14 @@ export type GuideBy = 'l2' | 'perceptual'
 /**
  * The gradient, by noisy latents `x` [batch, c, h, w], of the distance between the pictures that they are expected to
  * become and a `target` [1, 3, th, tw] in [-1, 1]: through distance, resizing, decoder and UNet. `alpha` and `sigma`
- * [batch, 1, 1, 1] are of variance-preserving levels; conditions are inputs as in `denoisingProgram`. Outputs `gradient`
+ * [batch, 1, 1, 1] are of variance-preserving levels; conditions are inputs as the network takes them. Outputs `gradient`
  * and `distance`, the sum over the batch. Source: Rombach et al. 2022, appendix C, eq. 16.
  */
 export function pictureGuideProgram(
   config: ModelConfig,
   size: Size,
-  { batch, target, by }: { batch: number; target: Size; by: GuideBy },
+  { batch, target, by, conditions }: { batch: number; target: Size; by: GuideBy; conditions: Specs },
 ): Program {
-  const conditions = conditionProgram(config, size)?.outputs ?? {}
   const scalar = f32(batch, 1, 1, 1)
   const specs: Record<string, Spec> = {
     x: f32(batch, ...latentShape(config, size)),
