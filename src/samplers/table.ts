@@ -28,7 +28,7 @@ export interface SampleOptions {
   readonly eta?: number | undefined
   /** Whether the network is told the nearest whole timestep of levels between the planned ones. */
   readonly wholeTimesteps?: boolean | undefined
-  /** Whether the last step of DPM++ 2M is of first order where it does not end at a clean image. */
+  /** Whether the last step of DPM++ 2M and DEIS is of first order where it does not end at a clean image. */
   readonly lowerOrderFinal?: boolean | undefined
 }
 
@@ -108,7 +108,7 @@ export const samplers = {
   uni_pc: flowing('UniPC', (denoise, x, sigmas) => unipc(denoise, x, sigmas, { lowerOrderFinal: true })),
   deis: flowing(
     'DEIS',
-    cleanEnd((denoise, x, sigmas) => deis(denoise, x, sigmas)),
+    cleanEnd((denoise, x, sigmas, { lowerOrderFinal }) => deis(denoise, x, sigmas, { lowerOrderFinal })),
   ),
 } satisfies Record<string, Sampler>
 

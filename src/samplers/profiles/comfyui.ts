@@ -1,8 +1,7 @@
-import { discreteSigmas, schedules } from '../../diffusion/index.js'
+import { discreteSigmas } from '../../diffusion/index.js'
 import { brownianNoise, drawsOf, lengthOf, plainNoise, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
 
-const { normal, karras, exponential, sgm_uniform, simple, ddim_uniform, beta, ays, ays_sdxl, ays_svd } = schedules
 const plain = { schedule: 'normal' } as const
 /** comfy/samplers.py, DISCARD_PENULTIMATE_SIGMA_SAMPLERS. */
 const discarding = { ...plain, discard: true } as const
@@ -37,18 +36,18 @@ export const comfyui: Profile = {
     ddpm: plain,
     ddim: plain,
   },
-  schedules: {
-    normal: normal.levels,
-    karras: karras.levels,
-    exponential: exponential.levels,
-    sgm_uniform: sgm_uniform.levels,
-    simple: simple.levels,
-    ddim_uniform: ddim_uniform.levels,
-    beta: beta.levels,
-    ays: ays.levels,
-    ays_sdxl: ays_sdxl.levels,
-    ays_svd: ays_svd.levels,
-  },
+  schedules: [
+    'normal',
+    'karras',
+    'exponential',
+    'sgm_uniform',
+    'simple',
+    'ddim_uniform',
+    'beta',
+    'ays',
+    'ays_sdxl',
+    'ays_svd',
+  ],
   way(request, rules, levels) {
     const steps = toWholeTimesteps(kDiffusionSteps(request, rules, levels), request.alphasCumprod)
     const first = steps[0]?.from

@@ -1,11 +1,4 @@
-import {
-  compvisSteps,
-  ddimTimesteps,
-  levelOfSigma,
-  type Step,
-  schedules,
-  timeUniformLevels,
-} from '../../diffusion/index.js'
+import { compvisSteps, ddimTimesteps, levelOfSigma, type Step, timeUniformLevels } from '../../diffusion/index.js'
 import { plainNoise } from './draws.js'
 import type { Profile } from './profile.js'
 
@@ -27,7 +20,7 @@ export const compvis: Profile = {
   defaults: { sampler: 'ddim', steps: 50, guidance: 7.5 },
   draws: 'gpu',
   samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform },
-  schedules: { uniform: schedules.uniform.levels, quadratic: schedules.quadratic.levels },
+  schedules: ['uniform', 'quadratic'],
   way({ sampler, schedule, steps, alphasCumprod }) {
     if (sampler === 'dpmpp_2m') return { steps: solverSteps(alphasCumprod, steps), startScale: 1 }
     const timesteps = ddimTimesteps(schedule === 'quadratic' ? 'quad' : 'uniform', steps, alphasCumprod.length)

@@ -1,6 +1,5 @@
 import {
   diffusersSteps,
-  type Levels,
   levelOfSigma,
   type SamplingSchedule,
   type SchedulePlan,
@@ -10,6 +9,7 @@ import {
   schedulerConfig,
   vpLevel,
 } from '../../diffusion/index.js'
+import { LatentkitError } from '../../platform/errors.js'
 import type { SamplerName } from '../table.js'
 import { plainNoise } from './draws.js'
 import type { Profile, SamplerRules } from './profile.js'
@@ -43,6 +43,15 @@ const spacings = {
   beta: { use_beta_sigmas: true },
 } satisfies Partial<Record<SamplingSchedule, object>>
 
+/** The classes that have no use_karras_sigmas and the like. */
+const withoutFormulas: readonly SchedulerName[] = [
+  'DDIMScheduler',
+  'DDPMScheduler',
+  'PNDMScheduler',
+  'LCMScheduler',
+  'EulerAncestralDiscreteScheduler',
+]
+
 /** The spacing that a class has by itself. */
 function ownSpacing([name, own = {}]: readonly [SchedulerName, Readonly<Record<string, unknown>>?]): SamplerRules {
   return { schedule: schedulerConfig(name, own).timestep_spacing }
@@ -69,10 +78,6 @@ function startScaleOf(name: SchedulerName, { sigmas, initNoiseSigma }: ScheduleP
 const endingAtFirst = (steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] =>
   steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: vpLevel(alphasCumprod[0]!) } : step))
 
-const levels: Levels = () => {
-  throw new TypeError('The levels of diffusers are those of its classes')
-}
-
 /**
  * The pipelines of diffusers: each picture by a generator of its own (a list of generators, drawn on the processor as the
  * documentation advises; utils/torch_utils.py, randn_tensor), Stable Diffusion's scheduler_config.json (steps_offset 1,
@@ -84,9 +89,14 @@ export const diffusers: Profile = {
   defaults: { sampler: 'plms', steps: 50, guidance: 7.5 },
   draws: 'cpu',
   samplers: Object.fromEntries(Object.entries(classes).map(([name, own]) => [name, ownSpacing(own)])),
-  schedules: Object.fromEntries(Object.keys(spacings).map(name => [name, levels])),
+  schedules: Object.keys(spacings) as (keyof typeof spacings)[],
   way({ sampler, schedule, steps, alphasCumprod }) {
     const [name, own = {}] = classes[sampler]!
+    if (!('timestep_spacing' in spacings[schedule as keyof typeof spacings]) && withoutFormulas.includes(name)) {
+      throw new LatentkitError(
+        `diffusers has no ${schedule} levels for ${name}; choose trailing, leading or linspace, or another sampler`,
+      )
+    }
     const config = schedulerConfig(name, {
       num_train_timesteps: alphasCumprod.length,
       trained_betas: betasOf(alphasCumprod),
@@ -105,5 +115,6 @@ export const diffusers: Profile = {
       startScale: startScaleOf(name, plan),
     }
   },
+  options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
   noise: plainNoise,
 }

@@ -4,6 +4,7 @@ import {
   type SamplingSchedule,
   type ScheduleOptions,
   type Step,
+  schedules,
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { SampleOptions, SamplerName } from '../table.js'
@@ -47,8 +48,10 @@ export interface Profile {
   /** The generator that it draws from if nothing is asked for. */
   readonly draws: NoiseSource
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>
-  /** The schedules that it has, by its own formulas. */
-  readonly schedules: Partial<Readonly<Record<SamplingSchedule, Levels>>>
+  /** The schedules that it has. */
+  readonly schedules: readonly SamplingSchedule[]
+  /** Those of them that it has by a formula of its own. */
+  readonly formulas?: Partial<Readonly<Record<SamplingSchedule, Levels>>>
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
   /** How its samplers differ from the table's. */
   options?(request: WayRequest): Pick<SampleOptions, 'wholeTimesteps' | 'lowerOrderFinal'>
@@ -67,12 +70,12 @@ export interface ProfileWay extends Started {
  */
 export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
   const rules = rulesOf(profile, request.sampler)
-  const levels = Object.hasOwn(profile.schedules, request.schedule) ? profile.schedules[request.schedule] : undefined
-  if (!levels) {
+  if (!profile.schedules.includes(request.schedule)) {
     throw new LatentkitError(
-      `${profile.label} has no schedule "${request.schedule}" that is known here; it has ${names(profile.schedules)}`,
+      `${profile.label} has no schedule "${request.schedule}" that is known here; it has ${profile.schedules.join(', ')}`,
     )
   }
+  const levels = profile.formulas?.[request.schedule] ?? schedules[request.schedule].levels
   const started = profile.way(request, rules, levels)
   if (started.steps.length === 0) {
     throw new RangeError(`${profile.label} takes no step with ${request.sampler} at ${request.steps}; choose more`)
@@ -98,10 +101,10 @@ export function profileNoise(
 export function rulesOf({ label, samplers }: Profile, sampler: SamplerName): SamplerRules {
   const rules = Object.hasOwn(samplers, sampler) ? samplers[sampler] : undefined
   if (rules) return rules
-  throw new LatentkitError(`${label} has no sampler "${sampler}" that is known here; it has ${names(samplers)}`)
+  throw new LatentkitError(
+    `${label} has no sampler "${sampler}" that is known here; it has ${Object.keys(samplers).join(', ')}`,
+  )
 }
-
-const names = (table: Readonly<Record<string, unknown>>) => Object.keys(table).join(', ')
 
 /** The steps of a tool built on k-diffusion: down the levels of a schedule to a clean image. */
 export function kDiffusionSteps(

@@ -70,7 +70,7 @@ async function again(profile: Profile, given: Trajectory) {
   return { x, timesteps }
 }
 
-for (const name of ['a1111', 'comfyui', 'sdcpp'] as const) {
+for (const name of ['compvis', 'diffusers', 'a1111', 'comfyui', 'sdcpp'] as const) {
   const profile: Profile = profiles[name]
   const { schedules, trajectories } = reference<Reference>(name)
 

@@ -1,8 +1,7 @@
-import { schedules, type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
+import { type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
 import { plainNoise } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
 
-const { normal, karras, exponential, ays, sgm_uniform, simple, beta } = schedules
 const discrete = { schedule: 'normal' } as const
 
 /** Levels at the timesteps of LCM's distillation in 50 steps (src/runtime/denoiser.hpp, LCMScheduler). */
@@ -34,18 +33,19 @@ export const sdcpp: Profile = {
     ddim: { schedule: 'simple' },
     tcd: { schedule: 'trailing', eta: 0 },
   },
-  schedules: {
-    normal: normal.levels,
-    karras: karras.levels,
-    exponential: exponential.levels,
-    ays: ays.levels,
-    ays_sdxl: schedules.ays_sdxl.levels,
-    ays_svd: schedules.ays_svd.levels,
-    sgm_uniform: sgm_uniform.levels,
-    simple: simple.levels,
-    beta: beta.levels,
-    trailing: distilledLevels,
-  },
+  schedules: [
+    'normal',
+    'karras',
+    'exponential',
+    'ays',
+    'ays_sdxl',
+    'ays_svd',
+    'sgm_uniform',
+    'simple',
+    'beta',
+    'trailing',
+  ],
+  formulas: { trailing: distilledLevels },
   way(request, rules, levels) {
     const steps = kDiffusionSteps(request, rules, levels)
     const end = request.sampler === 'tcd' ? vpLevel(request.alphasCumprod[0]!) : undefined
