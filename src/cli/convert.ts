@@ -33,8 +33,8 @@ export const convertCommand = {
 
 /** `latentkit convert`. */
 export async function convert(flags: z.output<typeof convertCommand.options>, { out }: Io): Promise<{ path: string }> {
-  const { out: path, model: file, lora, json } = flags
-  const checkpoint = await checkpointAt(file ?? bundledModel())
+  const { out: path, model: file, lora, json, config, withoutAverages } = flags
+  const checkpoint = await checkpointAt(file ?? bundledModel(), { config, withoutAverages })
   const base = checkpointModel(checkpoint)
   const model = await adaptModel(base, { loras: lora.map(weighed) })
   try {

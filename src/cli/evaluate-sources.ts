@@ -1,4 +1,4 @@
-import { fileInfo, openSource } from '#platform'
+import { fileInfo } from '#platform'
 import {
   cropAndFlip,
   type Dataset,
@@ -14,10 +14,12 @@ import type { GenerateOptions } from '../pipelines/generation/events.js'
 import { type LoadOptions, load } from '../pipelines/load.js'
 import type { Model } from '../pipelines/model.js'
 import { modelConfig } from '../pipelines/model-config.js'
+import { openModelFile } from '../pipelines/model-file.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Device, Executable } from '../runtime/index.js'
 import { validate } from '../schema/index.js'
-import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js'
+import type { Checkpoint } from '../weights/checkpoint.js'
+import { isDiffusersFolder } from '../weights/diffusers/index.js'
 import { throughFirstStage } from './reconstruct.js'
 
 /** A picture to be judged, with what it should be like where there is such. */
@@ -84,8 +86,8 @@ export interface SubjectOptions {
 
 /** Opens what is to be judged: a folder of pictures or a checkpoint. */
 export async function openSubject(path: string, options: SubjectOptions): Promise<Subject> {
-  if ((await fileInfo(path))?.kind === 'folder') return folderSubject(path, options)
-  const checkpoint = await openCheckpoint(await openSource(path))
+  if ((await fileInfo(path))?.kind === 'folder' && !(await isDiffusersFolder(path))) return folderSubject(path, options)
+  const checkpoint = await openModelFile(path)
   const config = validate(modelConfig, checkpoint.info.config, `${path}: config`)
   if (options.firstStage || config.unet_config === undefined) return firstStageSubject(checkpoint, options)
   await checkpoint.close()

@@ -1,22 +1,27 @@
 import { z } from 'zod'
-import { openSource, readBytes } from '#platform'
+import { fileInfo, openSource, readBytes } from '#platform'
 import { describePng, formatParameters, type Parameters, readSize } from '../image/index.js'
+import { openTensors } from '../pipelines/model-file.js'
 import { FileError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
-import { type Checkpoint, isCheckpoint, openCheckpoint } from '../weights/checkpoint.js'
+import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
 import { elementCount } from '../weights/dtypes.js'
-import { openWeights } from '../weights/open-weights.js'
 import type { Io } from './io.js'
+import { modelFlags } from './model-flags.js'
 import { printable } from './printable.js'
+import { type Recognition, recognition, recognitionText } from './recognition.js'
+import { tree } from './tree.js'
 
 export const inspectCommand = {
   name: 'inspect',
   summary: 'Tell what a picture or a file of weights is, and what made it',
   details:
-    'Of a PNG the settings that it carries; of weights (safetensors, torch, GGUF) how many tensors of which parts and ' +
-    'kinds; of a checkpoint of latentkit also its configuration, recipe, progress and the fingerprint of its data.',
+    'Of a PNG the settings that it carries; of weights (safetensors, torch, GGUF, a folder of diffusers) how many tensors ' +
+    'of which parts and kinds, which family of models they are of, and which tensors have no place in it; of a checkpoint ' +
+    'of latentkit its configuration, recipe, progress and the fingerprint of its data.',
   options: z.strictObject({
-    file: z.string().meta({ positional: true }).describe('a picture or a file of weights'),
+    file: z.string().meta({ positional: true }).describe('a picture, a file of weights, or a folder of diffusers'),
+    config: modelFlags.config,
     tensors: z.boolean().default(false).describe('list every tensor'),
     json: z.boolean().default(false).describe('one JSON object'),
   }),
@@ -41,6 +46,7 @@ export interface PictureReport {
 export interface WeightsReport {
   readonly kind: 'checkpoint' | 'weights'
   readonly file: string
+  readonly format: string
   readonly tensors: number
   readonly parameters: number
   /** Parameters by element type, most first. */
@@ -53,20 +59,24 @@ export interface WeightsReport {
     /** Training steps done, in a checkpoint that can be resumed. */
     readonly step?: number
   }
+  /** What a checkpoint of another tool was recognised as. */
+  readonly recognised?: Recognition
 }
 
 /** `latentkit inspect`. */
 export async function inspect(
-  { file, tensors, json }: z.output<typeof inspectCommand.options>,
+  { file, tensors, config, json }: z.output<typeof inspectCommand.options>,
   io: Io,
 ): Promise<PictureReport | WeightsReport> {
-  const report = (await pictureReport(file)) ?? (await weightsReport(file, tensors))
+  const report = (await pictureReport(file)) ?? (await weightsReport(file, { all: tensors, config }))
   if (!json) io.out(printable(report.kind === 'picture' ? pictureText(report) : weightsText(report)))
   return report
 }
 
 /** Undefined where the file is no picture. */
 async function pictureReport(file: string): Promise<PictureReport | undefined> {
+  // A folder, or the name of a model in the cache.
+  if ((await fileInfo(file))?.kind !== 'file') return undefined
   const source = await openSource(file)
   const start = await source.read(0, Math.min(source.size, 2 ** 16)).finally(() => source.close())
   const size = readSize(start)
@@ -86,22 +96,30 @@ async function pictureReport(file: string): Promise<PictureReport | undefined> {
 
 const isPng = (start: Uint8Array) => start[0] === 0x89 && start[1] === 0x50
 
-async function weightsReport(path: string, all: boolean): Promise<WeightsReport> {
-  const file = await openWeights(path)
+interface WeightsOptions {
+  /** Lists every tensor. */
+  readonly all: boolean
+  readonly config: string | undefined
+}
+
+async function weightsReport(path: string, { all, config }: WeightsOptions): Promise<WeightsReport> {
+  const file = await openTensors(path)
   try {
-    const { tensors, metadata } = file
+    const { tensors, metadata, format } = file
     const list = [...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape, count: elementCount(shape) }))
     const own = isCheckpoint(metadata)
     return {
       kind: own ? 'checkpoint' : 'weights',
       file: path,
+      format,
       tensors: tensors.size,
       parameters: list.reduce((sum, { count }) => sum + count, 0),
       dtypes: sums(list.map(({ dtype, count }) => [dtype, count])),
       parts: sums(list.map(({ name, count }) => [partOf(name), count])),
       metadata: Object.fromEntries([...metadata].filter(([key]) => !key.startsWith('latentkit.'))),
       ...(all && { list: list.map(({ name, dtype, shape }) => ({ name, dtype, shape })) }),
-      ...(own && { checkpoint: await checkpointReport(path) }),
+      ...(own && { checkpoint: checkpointReport(await checkpointOf(file)) }),
+      ...(!own && { recognised: await recognition(file, config) }),
     }
   } catch (error) {
     throw error instanceof RangeError ? new FileError(path, error.message, { cause: error }) : error
@@ -110,9 +128,7 @@ async function weightsReport(path: string, all: boolean): Promise<WeightsReport>
   }
 }
 
-async function checkpointReport(path: string): Promise<NonNullable<WeightsReport['checkpoint']>> {
-  const { info, training, close } = await openCheckpoint(await openSource(path))
-  await close()
+function checkpointReport({ info, training }: Checkpoint): NonNullable<WeightsReport['checkpoint']> {
   const { vocabulary: _, ...rest } = info
   const step = training?.values.step
   return { ...rest, ...(typeof step === 'number' && { step }) }
@@ -136,12 +152,12 @@ function pictureText({ file, width, height, parameters, text = {} }: PictureRepo
 }
 
 function weightsText(report: WeightsReport): string {
-  const { file, tensors, parameters, dtypes, parts, metadata, list = [], checkpoint } = report
-  const what = checkpoint ? 'a checkpoint of latentkit' : 'weights'
+  const { file, format, tensors, parameters, dtypes, parts, metadata, list = [], checkpoint, recognised } = report
+  const what = checkpoint ? 'a checkpoint of latentkit' : (recognised?.title ?? 'weights')
   const shown = Object.entries(parts).slice(0, 20)
   const lines = [
     `${file}: ${what}, ${tensors} tensors, ${millions(parameters)} numbers`,
-    `  ${entries(dtypes)}`,
+    `  ${format}: ${entries(dtypes)}`,
     ...shown.map(([part, count]) => `  ${part}: ${millions(count)}`),
     ...(Object.keys(parts).length > shown.length
       ? [`  and ${Object.keys(parts).length - shown.length} other parts`]
@@ -155,6 +171,7 @@ function weightsText(report: WeightsReport): string {
     lines.push('config', ...tree(config))
     if (recipe) lines.push('recipe', ...tree(recipe))
   }
+  if (recognised) lines.push(...recognitionText(recognised))
   for (const { name, dtype, shape } of list) lines.push(`${name}  ${dtype} [${shape.join(', ')}]`)
   return `${lines.join('\n')}\n`
 }
@@ -165,12 +182,3 @@ const entries = (totals: Readonly<Record<string, number>>) =>
   Object.entries(totals)
     .map(([key, count]) => `${key} ${millions(count)}`)
     .join(', ')
-
-/** Nested plain data as indented lines; values are cut to a length that a person reads. */
-function tree(value: object, indent = '  '): string[] {
-  return Object.entries(value).flatMap(([key, inner]) => {
-    const nested = typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-    if (nested && indent.length < 20) return [`${indent}${key}:`, ...tree(inner, `${indent}  `)]
-    return [`${indent}${key}: ${(JSON.stringify(inner) ?? 'null').slice(0, 160)}`]
-  })
-}

@@ -12,7 +12,20 @@ export const modelFlags = {
     .string()
     .optional()
     .meta({ short: 'm', placeholder: 'FILE' })
-    .describe('a checkpoint (default the bundled one)'),
+    .describe(
+      'a checkpoint of latentkit, of Stable Diffusion or latent diffusion (.safetensors, .ckpt, .gguf), or a folder of diffusers (default the bundled model)',
+    ),
+  config: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'NAME|FILE' })
+    .describe(
+      'what the checkpoint of another tool is, where its tensors cannot tell: a family such as sd2-v, or a YAML file as CompVis has them',
+    ),
+  withoutAverages: z
+    .boolean()
+    .default(false)
+    .describe('take the weights as training left them, where a file holds their averages as well'),
   lora: z
     .array(z.string())
     .default([])

@@ -10,6 +10,7 @@ import { FileError } from '../platform/errors.js'
 import type { Io } from './io.js'
 import { modelFlags, weighed } from './model-flags.js'
 import { settingsOfFlags } from './setting-flags.js'
+import { tellUnplaced } from './unplaced.js'
 
 /** The flags of every command that paints, beside the settings of what it paints. */
 export const paintingFlags = {
@@ -59,6 +60,7 @@ export interface Painting {
 /** Runs what a command paints, writes the pictures, and tells of them. */
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
   const { prompt, out, model: file, like, device, threads, show, json, lora, embedding, control } = flags
+  const { config, withoutAverages } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
   const wanted = prompt ?? before?.prompt ?? ''
@@ -66,12 +68,15 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   progress(io, 'loading')
   const given = await settingsOfFlags(painting.shape, flags)
   await using model = await load(file, {
+    config,
+    withoutAverages,
     device,
     threads,
     loras: lora.map(weighed),
     words: embedding,
     controls: control.map(weighed),
   })
+  tellUnplaced(model, io)
   if (before?.model !== undefined && before.model !== model.name) {
     io.err(`${like} was made by the model ${before.model}, this one will be by ${model.name}\n`)
   }

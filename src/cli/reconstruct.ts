@@ -1,17 +1,18 @@
 import { basename, extname, join } from 'node:path'
 import { z } from 'zod'
-import { openSource, processor, readBytes, writeFileAtomic } from '#platform'
+import { processor, readBytes, writeFileAtomic } from '#platform'
 import { crop, decodeImage, encodePng, flatten, type Image, imageToPixels, pixelsToImage } from '../image/index.js'
 import { psnr } from '../metrics/psnr.js'
 import { ssim } from '../metrics/ssim.js'
 import { factorOf, modelConfig } from '../pipelines/model-config.js'
+import { openModelFile } from '../pipelines/model-file.js'
 import { decodeFirstStage, encodeImages } from '../pipelines/networks.js'
 import { FileError } from '../platform/errors.js'
 import { type Device, type Executable, hostTensor, openDevice } from '../runtime/index.js'
 import { type Command, validate } from '../schema/index.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
-import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.js'
+import type { Checkpoint } from '../weights/checkpoint.js'
 import type { Io } from './io.js'
 
 export const reconstructCommand = {
@@ -52,7 +53,7 @@ export async function reconstruct(
   flags: z.output<typeof reconstructCommand.options>,
   io: Io,
 ): Promise<Reconstruction[]> {
-  const checkpoint = await openCheckpoint(await openSource(flags.model))
+  const checkpoint = await openModelFile(flags.model)
   const device = await openDevice(flags.device, { threads: flags.threads ?? processor().threads })
   const results: Reconstruction[] = []
   try {

@@ -22,6 +22,8 @@ export interface CheckpointModel {
   readonly alphasCumprod: Float64Array
   /** Tensors of the file that no network has a place for, and that are not known to be of no use. */
   readonly unplaced: readonly string[]
+  /** How many tensors of the file are known to be of no use, by the reason. */
+  readonly unneeded: Readonly<Record<string, number>>
   /** Where its networks take their weights: the checkpoint's own, with what adapters make of them. */
   readonly weights: ReadableWeights
   /** Puts what is added to the model into its programs. */
@@ -53,7 +55,7 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
     checkpoint,
     config,
     conditions,
-    unplaced: unplacedOf(checkpoint, new Map([...wanted, ...parametersOf([encodingProgram(config, size)])])),
+    ...leftOver(checkpoint, new Map([...wanted, ...parametersOf([encodingProgram(config, size)])])),
     alphasCumprod: modelSchedule(diffusion).alphasCumprod,
     weights: { tensors: weights, read: checkpoint.read },
     adapt: program => program,
@@ -63,9 +65,18 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
 const parametersOf = (programs: readonly Program[]): Map<string, readonly number[]> =>
   new Map(programs.flatMap(program => program.parameters.map(({ name, shape }) => [name, shape] as const)))
 
-/** What of another tool's checkpoint has no place; latentkit's own hold nothing but what it wrote. */
-const unplacedOf = ({ origin, weights }: Checkpoint, placed: ReadonlyMap<string, unknown>): string[] =>
-  origin ? [...weights.keys()].filter(name => !placed.has(name) && whyUnneeded(name) === undefined) : []
+/** What of another tool's checkpoint no network takes; latentkit's own hold nothing but what it wrote. */
+function leftOver({ origin, weights }: Checkpoint, placed: ReadonlyMap<string, unknown>) {
+  const unplaced: string[] = []
+  const unneeded: Record<string, number> = {}
+  for (const name of origin ? weights.keys() : []) {
+    if (placed.has(name)) continue
+    const why = whyUnneeded(name)
+    if (why === undefined) unplaced.push(name)
+    else unneeded[why] = (unneeded[why] ?? 0) + 1
+  }
+  return { unplaced, unneeded }
+}
 
 /** Every layer has a tensor at least: a config of more layers than that would only cost time before it is refused. */
 function checkDepth(name: string, { first_stage_config, unet_config, conditioning }: ModelConfig, tensors: number) {

@@ -6,10 +6,10 @@ import type { FileSource, SourceLike } from '../platform/types.js'
 import { parseConfig } from '../schema/index.js'
 import { vocabularyText } from '../text/index.js'
 import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
-import { isDiffusersFolder, openDiffusersFolder } from '../weights/diffusers/index.js'
+import { type DiffusersFolder, isDiffusersFolder, openDiffusersFolder } from '../weights/diffusers/index.js'
 import { type ConfigJson, families, folderCheckpoint, foreignCheckpoint } from '../weights/families/index.js'
 import { weightsOf } from '../weights/open-weights.js'
-import { closingOnError } from '../weights/tensor-file.js'
+import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
 
 /** How a model's file is to be understood. */
 export interface ModelFileOptions {
@@ -31,22 +31,33 @@ const wholeInMemory = 2 ** 30
  *
  * @throws FileError where it is missing, damaged or of no known kind.
  */
-export async function openModelFile(
-  from: SourceLike,
+export async function openModelFile(from: SourceLike, options: ModelFileOptions = {}): Promise<Checkpoint> {
+  return checkpointIn(await openTensors(from), options)
+}
+
+/** An opened file or folder of weights. */
+export type OpenedTensors = DiffusersFolder | TensorFile<TensorInfo | StoredTensor>
+
+/** The tensors of a model's file or folder; throws as `openModelFile` does, but for what is no model. */
+export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
+  const place = await locate(from)
+  if (typeof place === 'string' && (await isDiffusersFolder(place))) return openDiffusersFolder(place)
+  return weightsOf(await inOnePiece(await openSource(place)))
+}
+
+/** The model in a file that is open; closing it closes the file, and so does refusing it. Throws as `openModelFile` does. */
+export async function checkpointIn(
+  file: OpenedTensors,
   { config, withoutAverages = false }: ModelFileOptions = {},
 ): Promise<Checkpoint> {
-  const options = {
-    config: typeof config === 'string' ? await configNamed(config) : config,
-    averaged: !withoutAverages,
-  }
-  const place = await locate(from)
-  if (typeof place === 'string' && (await isDiffusersFolder(place))) {
-    const folder = await openDiffusersFolder(place)
-    return withVocabulary(await closingOnError(folder, () => folderCheckpoint(folder, options)))
-  }
-  const file = await weightsOf(await inOnePiece(await openSource(place)))
   if (isCheckpoint(file.metadata)) return checkpointOf(file)
-  return withVocabulary(await closingOnError(file, () => foreignCheckpoint(file, options)))
+  return closingOnError(file, async () => {
+    const named = typeof config === 'string' ? await configNamed(config) : config
+    const options = { config: named, averaged: !withoutAverages }
+    return withVocabulary(
+      'pipeline' in file ? await folderCheckpoint(file, options) : await foreignCheckpoint(file, options),
+    )
+  })
 }
 
 /** The name of a family as it is, the contents of a file. */

@@ -32,13 +32,23 @@ export class Model implements AsyncDisposable {
     this.#model = model
     this.#device = device
     this.config = model.config
-    this.name = baseName(model.checkpoint.name).replace(/\.safetensors$/, '')
+    this.name = baseName(model.checkpoint.name).replace(/\.(safetensors|ckpt|gguf|pt|pth|bin)$/i, '')
   }
 
   /** How the model was trained, in the words of its recipe, and the fingerprint of its data, where it says so. */
   get origin(): Pick<Checkpoint['info'], 'library' | 'recipe' | 'data'> {
     const { library, recipe, data } = this.#model.checkpoint.info
     return { library, recipe, data }
+  }
+
+  /** The family that a checkpoint of another tool was recognised as, such as `sd1`; undefined for latentkit's own. */
+  get family(): string | undefined {
+    return this.#model.checkpoint.origin?.family?.name
+  }
+
+  /** Tensors of the file that no network has a place for, and that are not known to be of no use: they are not used. */
+  get unplaced(): readonly string[] {
+    return this.#model.unplaced
   }
 
   /** Side in pixels of the pictures that the model was trained on. */

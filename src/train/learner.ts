@@ -1,13 +1,13 @@
-import { openSource } from '#platform'
 import { checkpointMarks } from '../autodiff/checkpoint-marks.js'
 import type { DataState } from '../data/batching.js'
 import { adamw, ema } from '../optim/index.js'
+import { type ModelFileOptions, openModelFile } from '../pipelines/model-file.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import type { Device, HostTensors, TrainingState, TrainingStep, WeightSource } from '../runtime/index.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sizeOf } from '../tensor/shape.js'
-import { type Checkpoint, type CheckpointInfo, openCheckpoint, writeCheckpoint } from '../weights/checkpoint.js'
+import { type Checkpoint, type CheckpointInfo, writeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
 import { expectTensors } from '../weights/expect-tensors.js'
 import type { TensorToWrite } from '../weights/safetensors.js'
@@ -193,10 +193,10 @@ async function restore(state: TrainingState, parameters: readonly Parameter[], f
 }
 
 /**
- * Opens a checkpoint that latentkit wrote, to go on training from it or to use it as a first stage; close it when done.
+ * Opens a checkpoint, of latentkit or of another tool that it knows, to train on from it or to use it as a first stage;
+ * close it when done.
  *
- * @throws FileError where it is missing, damaged or foreign.
+ * @throws FileError where it is missing, damaged or of no known kind.
  */
-export async function checkpointAt(from: SourceLike): Promise<Checkpoint> {
-  return openCheckpoint(await openSource(from))
-}
+export const checkpointAt = (from: SourceLike, options: ModelFileOptions = {}): Promise<Checkpoint> =>
+  openModelFile(from, options)

@@ -34,6 +34,7 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
   for (const [key, { value }] of values) if (typeof value === 'string') metadata.set(key, value)
   return {
     name: source.name,
+    format: `GGUF of ${[...new Set([...entries.values()].map(({ type }) => type.name))].join(', ')}`,
     metadata,
     values,
     tensors,

@@ -44,6 +44,7 @@ export function renamedFile<T extends TensorInfo>(file: TensorFile<T>, rename: R
   const { tensors, originals } = renameTensors(file, rename, what)
   return {
     name: file.name,
+    format: file.format,
     metadata: file.metadata,
     tensors,
     async read(name) {

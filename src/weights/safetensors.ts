@@ -27,6 +27,7 @@ export async function openSafetensors(source: FileSource): Promise<SafetensorsFi
   for (const [name, entry] of header.tensors) tensors.set(name, { ...entry, source })
   return {
     name: source.name,
+    format: 'safetensors',
     metadata: header.metadata,
     tensors,
     read: async name => readStored(wantedTensor(source.name, tensors, name)),
@@ -73,6 +74,7 @@ export async function openShardedSafetensors(
   })
   return {
     name: index.name,
+    format: `safetensors in ${shards.size} files`,
     metadata: new Map(),
     tensors,
     read: async name => readStored(wantedTensor(index.name, tensors, name)),

@@ -19,6 +19,8 @@ export interface StoredTensor extends TensorInfo {
 export interface TensorFile<Info extends TensorInfo = TensorInfo> {
   /** What messages call it. */
   readonly name: string
+  /** What kind of file it is, for people. */
+  readonly format: string
   readonly metadata: ReadonlyMap<string, string>
   readonly tensors: ReadonlyMap<string, Info>
   /** Throws FileError if there is no such tensor. */

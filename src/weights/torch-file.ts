@@ -63,6 +63,7 @@ export async function openTorchFile(source: FileSource): Promise<TensorFile<Torc
     if (tensors.size === 0) throw new FileError(source.name, 'holds no tensors; wanted is a checkpoint or a state_dict')
     return {
       name: source.name,
+      format: isZip ? 'torch' : 'torch before 1.6',
       metadata: new Map(),
       tensors,
       read: async name => gather(wantedTensor(source.name, views, name), storages),

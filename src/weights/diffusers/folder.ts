@@ -82,6 +82,7 @@ export async function openDiffusersFolder(folder: string): Promise<DiffusersFold
     const merges = joinPath(folder, has('tokenizer') ? 'tokenizer' : 'tokenizer_2', 'merges.txt')
     return {
       name: folder,
+      format: `folder of diffusers, ${[...new Set(opened.map(({ format }) => format))].join(', ')}`,
       metadata: new Map(),
       tensors,
       read: name => readStored(wantedTensor(folder, tensors, name)),
