@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { taskNames } from '../pipelines/tasks/names.js'
 import { version } from '../platform/version.js'
 import {
   type Command,
@@ -28,6 +29,9 @@ const commands: Readonly<Record<string, () => Promise<Entry>>> = {
     const { generateCommand, generate } = await import('./generate.js')
     return { command: generateCommand, run: generate }
   },
+  ...Object.fromEntries(
+    taskNames.map(name => [name, async () => (await import('./task.js')).taskCommand(name)] as const),
+  ),
   async train() {
     const { trainCommand, train } = await import('./train.js')
     return { command: trainCommand, run: train }

@@ -72,10 +72,15 @@ export function splitInit(
  * beyond twice the side of those in training are made smaller.
  */
 export function sizeOfInit(config: ModelConfig, { pictures, latents }: Init): Size {
-  const [unit, factor] = [unitOf(config), factorOf(config)]
+  const factor = factorOf(config)
   const [one] = latents === undefined ? [] : [latents].flat()
   if (one) return { width: (one as Latents).shape[2] * factor, height: (one as Latents).shape[1] * factor }
-  const { width, height } = pictures![0]!
+  return pictureSize(config, pictures![0]!)
+}
+
+/** The size at which a model paints what starts from a picture. */
+export function pictureSize(config: ModelConfig, { width, height }: Size): Size {
+  const unit = unitOf(config)
   const scale = Math.min(1, (2 * trainedSize(config)) / Math.max(width, height))
   const side = (length: number) => Math.max(unit, Math.floor((length * scale) / unit) * unit)
   return { width: side(width), height: side(height) }

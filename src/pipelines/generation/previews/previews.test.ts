@@ -22,7 +22,7 @@ test('the colours of a decoder that is linear are its own, whatever the number o
     [4, 16, 24],
     [16, 6, 9],
   ] as const) {
-    const weight = drawing(channels).normal(3, channels).data
+    const weight = Float32Array.from(drawing(channels).normal(3, channels).data)
     const decode = async (all: readonly Float32Array[]) =>
       all.map(latents =>
         Float32Array.from({ length: 3 * 4 * height * width }, (_, i) => {
@@ -42,9 +42,7 @@ test('the colours of a decoder that is linear are its own, whatever the number o
       assert.ok(Math.abs(zero[rgb]! - 0.1 * rgb) < 1e-6)
       for (const [c, of] of each.entries()) assert.ok(Math.abs(of[rgb]! - weight[rgb * channels + c]!) < 1e-5)
     }
-    const latents = drawing(1)
-      .normal(channels * height * width)
-      .data.map(value => value / 4)
+    const latents = Float32Array.from(drawing(1).normal(channels * height * width).data, value => value / 4)
     const shape = [channels, height, width] as const
     const painted = paintColours({ zero, each }, latents, shape, { width, height })
     const [plain] = await decode([latents])

@@ -1,0 +1,20 @@
+import { pictureSetting, task } from './task.js'
+
+/**
+ * Paints a picture anew, as far as `strength` says. Source: Meng et al. 2021, SDEdit.
+ *
+ * @throws SchemaError for settings that are unknown or out of range, LatentkitError where the model cannot follow them.
+ * @example
+ * await imageToImage(model, 'red heart, noto emoji', { image, strength: 0.6 }).image()
+ */
+export const imageToImage = task({
+  summary: 'Paint a picture anew, as far as a strength says',
+  shape: { image: pictureSetting('the picture to start from') },
+  examples: [
+    {
+      line: 'latentkit image-to-image "an oil painting of a harbour" --image sketch.png --strength 0.6',
+      what: 'the sketch stays in its outlines',
+    },
+  ],
+  start: (model, prompt, { image }, options) => model.generate(prompt, { ...options, image }),
+})
