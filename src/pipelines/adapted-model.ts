@@ -14,7 +14,7 @@ import { type ImagePromptFiles, numberedAttention, openImagePrompt } from './ima
 import { type MapAdapterFile, openMapAdapter } from './map-adapter-file.js'
 import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
 import { controlScope, pictureScope } from './networks.js'
-import { tokenTable, withVectors } from './new-words.js'
+import { tokenTables, withVectors } from './new-words.js'
 import { denoisingProgram } from './programs.js'
 
 /** A file that changes a model, and how much; 1 if not given. */
@@ -92,29 +92,37 @@ const wordOf = (word: string, tensor: Parameters<typeof toFloat32>[0]): LearnedW
 const countsOf = (learned: readonly LearnedWord[]): Map<string, number> =>
   new Map(learned.map(({ word, width, vectors }) => [word, vectors.length / width]))
 
-/** The model with vectors of words below those of its tokens. */
+/** The model with vectors of words below those of its tokens, in each of its text encoders. */
 function withWords(model: CheckpointModel, learned: readonly LearnedWord[]): CheckpointModel {
   const { checkpoint, weights, config } = model
-  const table = tokenTable(weights.tensors)
-  if (table === undefined) throw new FileError(checkpoint.name, 'takes no text: words cannot be added to it')
-  const { width } = table
-  for (const { word, width: found } of learned) {
-    if (found === width) continue
-    throw new FileError(
-      checkpoint.name,
-      `has tokens ${width} wide and the word ${JSON.stringify(word)} has ${found}: it was learned with another text encoder`,
-    )
-  }
+  const tables = tokenTables(weights.tensors)
+  if (tables.length === 0) throw new FileError(checkpoint.name, 'takes no text: words cannot be added to it')
   const words = countsOf(learned)
   const count = [...words.values()].reduce((a, b) => a + b, 0)
-  const rows = fromFloat32(Float32Array.from(learned.flatMap(({ vectors }) => [...vectors])), [count, width])
+  const rows = new Map(
+    tables.map(({ words: name, width }) => {
+      const vectors = [...words].flatMap(([word, count]) => [...vectorsOf(word, { width, count })])
+      return [name, fromFloat32(Float32Array.from(vectors), [count, width])] as const
+    }),
+  )
+  /** What a word is in a text encoder of a width. */
+  function vectorsOf(word: string, { width, count }: { width: number; count: number }): Float32Array {
+    const all = learned.filter(each => each.word === word)
+    const found = all.find(each => each.width === width)
+    if (found?.vectors.length === count * width) return found.vectors
+    const has = all.map(({ vectors, width }) => `${vectors.length / width} of ${width}`).join(' and ')
+    throw new FileError(
+      checkpoint.name,
+      `has tokens ${tables.map(({ width }) => width).join(' and ')} wide and the word ${JSON.stringify(word)} has ${has}: it was learned with another text encoder`,
+    )
+  }
   return {
     ...model,
     conditions: readersOf(checkpoint.name, config.conditioning, { ...checkpoint.info, words }),
-    adapt: withVectors(table, count),
+    adapt: withVectors(tables, count),
     weights: {
-      tensors: new Map<string, TensorInfo>(weights.tensors).set(table.words, rows),
-      read: async name => (name === table.words ? rows : weights.read(name)),
+      tensors: new Map<string, TensorInfo>([...weights.tensors, ...rows]),
+      read: async name => rows.get(name) ?? weights.read(name),
     },
   }
 }

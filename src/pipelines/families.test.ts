@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Image } from '../image/index.js'
 import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../testing/tiny-model.js'
+import { fromFloat32 } from '../weights/dtypes.js'
+import { encodeSafetensors } from '../weights/safetensors.js'
 import type { GenerateOptions } from './generation/events.js'
 import { load } from './load.js'
 import { type ModelConfig, modelConfig } from './model-config.js'
@@ -64,8 +66,8 @@ function allDiffer(made: readonly Image[], side: number): void {
   }
 }
 
-test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to lead away from is zeros', async () => {
-  const config = twin(
+const xl = () =>
+  twin(
     {
       channel_mult: [1, 2],
       transformer_depth: [0, 2],
@@ -74,7 +76,7 @@ test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to 
       num_heads: -1,
       num_head_channels: 16,
       use_linear_in_transformer: true,
-      context_dim: 32,
+      context_dim: 40,
       num_classes: 'sequential',
       adm_in_channels: 12 + 6 * 8,
     },
@@ -83,7 +85,7 @@ test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to 
         clip_text: {
           embedders: [
             { ...clip, layer: 'penultimate', normalised: false },
-            { ...openClip, normalised: false, pooled: true },
+            { ...openClip, width: 24, normalised: false, pooled: true },
           ],
           zero_empty: true,
         },
@@ -91,6 +93,9 @@ test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to 
       },
     },
   )
+
+test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to lead away from is zeros', async () => {
+  const config = xl()
   allDiffer(
     await pictures(
       config,
@@ -105,6 +110,33 @@ test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to 
   assert.throws(
     () => modelConfig.parse({ ...config, unet_config: { ...config.unet_config, adm_in_channels: 61 } }),
     /the conditions give a vector of 60/,
+  )
+})
+
+test('a word for both encoders of Stable Diffusion XL', async () => {
+  const made: Image[] = []
+  const vectors = (width: number, level: number) => fromFloat32(new Float32Array(2 * width).fill(level), [2, width])
+  const word = (clip_l: number, clip_g: number) =>
+    encodeSafetensors(
+      new Map([
+        ['clip_l', vectors(16, clip_l)],
+        ['clip_g', vectors(24, clip_g)],
+      ]),
+    )
+  const file = (bytes: Uint8Array) => new File([bytes as Uint8Array<ArrayBuffer>], 'mywordx.safetensors')
+  for (const [clip_l, clip_g] of [
+    [1, 1],
+    [-3, 1],
+    [1, -3],
+  ] as const) {
+    await using model = await load(tinyCheckpoint(xl()), { threads: 1, words: [file(word(clip_l, clip_g))] })
+    made.push(await model.generate('mywordx', { steps: 2, seed: 3, guidance: 40 }).image())
+  }
+  allDiffer(made, 16)
+  const alone = encodeSafetensors(new Map([['clip_l', vectors(16, 1)]]))
+  await assert.rejects(
+    load(tinyCheckpoint(xl()), { words: [file(alone)] }),
+    /tokens 16 and 24 wide and the word "mywordx" has 2 of 16: it was learned with another text encoder/,
   )
 })
 

@@ -48,7 +48,21 @@ test('single vectors and the web interfaces’ safetensors are read, other files
       (error: Error) => error instanceof FileError && reason.test(error.message),
     )
   await refused('conv.weight', [1, 2, 3], /"conv.weight" of shape \[1,2,3\]; wanted is an embedding/)
-  await refused('clip_l', [2, 3], /two text encoders of SDXL/)
+  const xl = join(folder, 'xl-cat.safetensors')
+  await writeSafetensors(
+    xl,
+    new Map([
+      ['clip_l', fromFloat32(vectors, [2, 3])],
+      ['clip_g', fromFloat32(vectors, [1, 6])],
+    ]),
+  )
+  assert.deepEqual(
+    (await readWords(xl)).map(({ word, width }) => [word, width]).sort((a, b) => Number(a[1]) - Number(b[1])),
+    [
+      ['xl-cat', 3],
+      ['xl-cat', 6],
+    ],
+  )
   const broken = join(folder, 'broken.pt')
   await writeFile(broken, 'PK')
   await assert.rejects(readWords(broken), FileError)

@@ -18,8 +18,9 @@ export interface LearnedWord {
 const most = 1024
 
 /**
- * The words of an embedding's file: of diffusers (`{word: vectors}`), of AUTOMATIC1111 (`string_to_param`, `emb_params`;
- * the word is then the file's name), in torch's format or safetensors.
+ * The words of an embedding's file: of diffusers (`{word: vectors}`), of AUTOMATIC1111 (`string_to_param`, `emb_params`,
+ * and for Stable Diffusion XL's two text encoders `clip_l` and `clip_g`; the word is then the file's name), in torch's
+ * format or safetensors. A word for two text encoders is there twice.
  *
  * Throws FileError where it is damaged or something else.
  */
@@ -37,12 +38,7 @@ export async function readWords(from: SourceLike): Promise<LearnedWord[]> {
           `holds ${quoted(name)} of shape [${shape}]; wanted is an embedding, [vectors, width] or [width]`,
         )
       }
-      if (name === 'clip_l' || name === 'clip_g')
-        throw new FileError(
-          file.name,
-          'is an embedding for the two text encoders of SDXL; wanted is one for a single one',
-        )
-      const word = /^(string_to_param\.|emb_params$)/.test(name) ? stemOf(file.name) : name
+      const word = /^(string_to_param\.|emb_params$|clip_[lg]$)/.test(name) ? stemOf(file.name) : name
       words.push({ word, width, vectors: toFloat32(await file.read(name)) })
     }
     if (words.length === 0) throw new FileError(file.name, 'holds no embedding')

@@ -1,7 +1,7 @@
 import { joinPath, parentFolder } from '#platform'
 import { readersOf } from '../../conditioning/index.js'
 import { checkpointModel } from '../../pipelines/checkpoint-model.js'
-import { tokenTable, withVectors } from '../../pipelines/new-words.js'
+import { tokenTables, withVectors } from '../../pipelines/new-words.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { torchGenerator } from '../../random/index.js'
 import { toFloat32 } from '../../weights/dtypes.js'
@@ -22,8 +22,12 @@ export async function* trainTextualInversion(
   const { base, recipe, path } = options
   const { word, vectors: count, initial } = recipe
   const { config } = checkpointModel(base)
-  const table = tokenTable(base.weights)
+  const [table, ...more] = tokenTables(base.weights)
   if (table === undefined) throw new LatentkitError(`Cannot learn a word: ${base.name} takes no text`)
+  if (more.length > 0)
+    throw new LatentkitError(
+      `Cannot learn a word: ${base.name} has ${more.length + 1} text encoders, wanted is a model of one`,
+    )
   const { width, words } = table
   const reader = readersOf(base.name, config.conditioning, { ...base.info, words: new Map([[word, count]]) })
 
@@ -63,7 +67,7 @@ export async function* trainTextualInversion(
       reader,
       begin: new Map([[table.words, begin]]),
       publish,
-      adapt: withVectors(table, count),
+      adapt: withVectors([table], count),
     },
   )
 }
