@@ -1,8 +1,11 @@
 import { latentChannels } from '../autoencoder/config.js'
 import { type ClipSkipRule, inputsOf, type Place, textShapeOf, withClipSkip } from '../conditioning/index.js'
 import { type Program, trace } from '../tensor/program.js'
-import { f32, type Spec } from '../tensor/tensor.js'
+import { f32, type Spec, type Tensor } from '../tensor/tensor.js'
+import { topological } from '../tensor/walk.js'
+import { deepestReused, withDeep } from '../unet/deep-reuse.js'
 import { factorOf, type ModelConfig } from './model-config.js'
+import { type NetworkVariant, variantChanges } from './network-variant.js'
 import { decodeLatents, embed, predict } from './networks.js'
 
 /** Pixels of a picture. */
@@ -63,12 +66,54 @@ export function conditionedInputs(config: ModelConfig, telling: Telling): Record
   )
 }
 
-/** Latents `x` [batch, c, h, w], times `t` [batch] and `conditionedInputs` -> `prediction`, for any batch. */
-export function denoisingProgram(config: ModelConfig, telling: Telling): Program {
-  const specs = { x: f32(-1, ...latentShape(config, telling)), t: f32(-1) }
-  return trace({ ...specs, ...conditionedInputs(config, telling) }, (at, inputs) => ({
-    prediction: predict(at, config, inputs),
-  }))
+/** How a network is told and changed. */
+export interface DenoiserVariant extends Telling {
+  readonly network?: NetworkVariant | undefined
+}
+
+/**
+ * Latents `x` [batch, c, h, w], times `t` [batch], `conditionedInputs` and, where the variant has weaknesses, `weak` [batch]
+ * -> `prediction` and, where it has outer blocks, the `deep` features that these start from, for any batch.
+ *
+ * @throws LatentkitError where the variant names a block that the network has not.
+ */
+export function denoisingProgram(config: ModelConfig, variant: DenoiserVariant): Program {
+  const { network = {} } = variant
+  const program = changedProgram(config, variant, {})
+  if (network.outer === undefined) return program
+  const deep = program.marks[`model.diffusion_model.${deepestReused(config.unet_config!, network.outer)}`]!
+  return { ...program, outputs: { ...program.outputs, deep } }
+}
+
+/** The outer blocks of a variant alone, over `deep` features of an earlier call; undefined where it has none. */
+export function outerProgram(config: ModelConfig, variant: DenoiserVariant): Program | undefined {
+  const { deep } = denoisingProgram(config, variant).outputs
+  return deep && withoutUnused(changedProgram(config, variant, { deep: { dtype: deep.dtype, shape: deep.shape } }))
+}
+
+function changedProgram(config: ModelConfig, variant: DenoiserVariant, more: Record<string, Spec>): Program {
+  const { network = {} } = variant
+  const specs: Record<string, Spec> = {
+    x: f32(-1, ...latentShape(config, variant)),
+    t: f32(-1),
+    ...conditionedInputs(config, variant),
+    ...(network.weaknesses && { weak: f32(-1) }),
+    ...more,
+  }
+  return trace(specs, (at, inputs) => {
+    const { x, t, weak, deep, ...conditioned } = inputs as Record<string, Tensor>
+    const { changes, check } = variantChanges(config.unet_config!, network, weak)
+    const all = deep ? [...changes, withDeep(config.unet_config!, network.outer!, deep)] : changes
+    const prediction = predict(at, config, { x: x!, t: t!, ...conditioned }, all)
+    check()
+    return { prediction }
+  })
+}
+
+/** A program without the parameters that nothing of its results is made from. */
+function withoutUnused(program: Program): Program {
+  const used = new Set(topological(Object.values(program.outputs)))
+  return { ...program, parameters: program.parameters.filter(({ tensor }) => used.has(tensor)), marks: {} }
 }
 
 /** Latents `z` [batch, c, h, w] of the diffusion model -> `images` [batch, 3, height, width] in [-1, 1], for any batch. */

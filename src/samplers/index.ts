@@ -19,11 +19,19 @@ export { heun } from './heun.js'
 export { type LcmOptions, lcm } from './lcm.js'
 export { clipTo, dynamicThreshold, limitNorm, limitSpatialNorm } from './limits.js'
 export { type LmsOptions, lms } from './lms.js'
-export { denoiser, type ModelOptions, type Network, predictor, scale } from './model.js'
+export {
+  denoiser,
+  type GuidedNetwork,
+  type ModelOptions,
+  type Network,
+  predictor,
+  type Renoised,
+  scale,
+} from './model.js'
 export type { MultistepOptions } from './multistep.js'
 export { type PlmsOptions, plms } from './plms.js'
 export { type EdmOptions, edmDenoiser, flowPredictor } from './preconditioning.js'
-export type { BatchNoise, NoiseSource, SeededPicture } from './profiles/draws.js'
+export { type BatchNoise, type NoiseSource, plainNoise, type SeededPicture } from './profiles/draws.js'
 export { type Profile, type ProfileWay, profileNoise, profileWay, rulesOf } from './profiles/profile.js'
 export { type ProfileName, profiles } from './profiles/table.js'
 export { flowEuler, flowHeun } from './rectified-flow.js'

@@ -1,8 +1,18 @@
 import { combine, levelOfSigma, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
 import type { Denoise, Predict } from './contract.js'
 
-/** A network with its guidance: the raw prediction, in the model's own parameterisation, for x at a timestep. */
+/** The raw prediction, in the model's own parameterisation, for x at a timestep. */
 export type Network = (x: Float32Array, t: number) => Float32Array | Promise<Float32Array>
+
+/** A prediction of the image, and another of the noise that is added to it again (CFG++). */
+export interface Renoised {
+  readonly image: Float32Array
+  readonly noise: Float32Array
+}
+
+/** A network with its guidance, which may tell image and noise apart. */
+export type GuidedNetwork = (x: Float32Array, t: number) => Answer | Promise<Answer>
+type Answer = Float32Array | Renoised
 
 export interface ModelOptions {
   readonly parameterization: Parameterization
@@ -11,24 +21,26 @@ export interface ModelOptions {
 }
 
 /** A network as variance-preserving samplers ask it. Limits change the image, not the noise, as in DDIM's reference. */
-export function predictor(network: Network, { parameterization, limit }: ModelOptions): Predict {
+export function predictor(network: GuidedNetwork, { parameterization, limit }: ModelOptions): Predict {
   return async (x, level) => {
-    const raw = await network(x, level.t)
-    const x0 = toX0(raw, x, level, parameterization)
-    return { x0: limit ? limit(x0) : x0, epsilon: toEpsilon(raw, x, level, parameterization) }
+    const answer = await network(x, level.t)
+    const { image, noise } = answer instanceof Float32Array ? { image: answer, noise: answer } : answer
+    const x0 = toX0(image, x, level, parameterization)
+    return { x0: limit ? limit(x0) : x0, epsilon: toEpsilon(noise, x, level, parameterization) }
   }
 }
 
 /** The same network as samplers over noise levels ask it; `timestepOf` tells the timestep of a level. */
 export function denoiser(
-  network: Network,
+  network: GuidedNetwork,
   timestepOf: (sigma: number) => number,
   { parameterization, limit }: ModelOptions,
 ): Denoise {
   return async (x, sigma) => {
     const level = levelOfSigma(sigma)
     const scaled = scale(x, level.alpha)
-    const x0 = toX0(await network(scaled, timestepOf(sigma)), scaled, level, parameterization)
+    const answer = await network(scaled, timestepOf(sigma))
+    const x0 = toX0(answer instanceof Float32Array ? answer : answer.image, scaled, level, parameterization)
     return limit ? limit(x0) : x0
   }
 }

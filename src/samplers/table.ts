@@ -14,7 +14,7 @@ import { eulerAncestral } from './euler-ancestral.js'
 import { heun } from './heun.js'
 import { lcm } from './lcm.js'
 import { lms } from './lms.js'
-import { denoiser, type ModelOptions, type Network, predictor, scale } from './model.js'
+import { denoiser, type GuidedNetwork, type ModelOptions, predictor, scale } from './model.js'
 import { plms } from './plms.js'
 import { flowEuler, flowHeun } from './rectified-flow.js'
 import { restart, restartPlan } from './restart.js'
@@ -140,7 +140,7 @@ export function isSamplerName(name: string): name is SamplerName {
 
 /** What is sampled from: a network (with its guidance) and the schedule it was trained on. */
 export interface SamplingModel extends ModelOptions {
-  readonly network: Network
+  readonly network: GuidedNetwork
   readonly alphasCumprod: ArrayLike<number>
 }
 

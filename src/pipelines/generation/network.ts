@@ -1,6 +1,8 @@
-import { combine, discreteSigmas, type Level, type Parameterization } from '../../diffusion/index.js'
-import { hostTensor } from '../../runtime/index.js'
-import { levelOfSigma, type Network, samplingNetwork } from '../../samplers/index.js'
+import { combine, discreteSigmas, type Level } from '../../diffusion/index.js'
+import { dynamicThreshold, levelOfSigma, type SamplingModel, samplingNetwork } from '../../samplers/index.js'
+import { weaknessesOf } from '../network-variant.js'
+import type { Plan } from '../settings/plan.js'
+import { type Block, openAsking, type Question } from './asking.js'
 import type { BatchConditions } from './conditions.js'
 import type { Guidance } from './guidance/contract.js'
 import type { Batch, Stage } from './stage.js'
@@ -11,36 +13,74 @@ export async function guidedNetwork(
   stage: Stage,
   batch: Batch,
   { conditions, guidances }: GuidedOptions,
-): Promise<{ network: Network; parameterization: Parameterization }> {
-  const denoise = await stage.parts.get('denoiser')
-  const { parameterization: prediction, timesteps } = stage.model.config.diffusion!
-  const [, ...one] = batch.shape
+): Promise<Pick<SamplingModel, 'network' | 'parameterization' | 'limit'>> {
+  const { plan, model } = stage
+  const ask = await openAsking(stage, batch)
+  const { parameterization: prediction, timesteps } = model.config.diffusion!
   let calls = 0
-  const levelAt = levels(stage.model.alphasCumprod)
-  const knowing = ({ inputs }: Told) => {
-    const ask: Network = async (x, t) => {
-      const rows = x.length / (one[0] * one[1] * one[2])
-      const given = { x: hostTensor(x, [rows, ...one]), t: hostTensor(new Float32Array(rows).fill(t)), ...inputs }
-      return (await denoise(given, { signal: stage.signal })).prediction!.data as Float32Array
-    }
-    return samplingNetwork(ask, prediction, timesteps)
-  }
+  const levelAt = levels(model.alphasCumprod)
+  const asking = (question: Question) => samplingNetwork((x, t) => ask(x, t, question), prediction, timesteps)
+  const everything = { told: conditions.at(0), blocks: [] }
   return {
-    parameterization: knowing(conditions.at(0)).parameterization,
+    parameterization: asking(everything).parameterization,
+    limit:
+      plan.threshold === undefined ? undefined : dynamicThreshold(plan.threshold, plan.thresholdMost, batch.shape[0]),
     async network(x, t) {
       const told = conditions.at(calls++)
-      const { weights, negative } = told
-      const { network, parameterization } = knowing(told)
-      const raw = await network(repeated(x, weights.length + (negative ? 1 : 0)), t)
-      const part = (i: number) => raw.subarray(i * x.length, (i + 1) * x.length)
-      const unconditional = negative ? part(weights.length) : undefined
-      const parts = weights.map((weight, i) => ({ weight, prediction: part(i) }))
-      const conditional = together(parts, unconditional)
-      const asked = { x, t, level: levelAt(t), parameterization, shape: batch.shape, told }
+      const level = levelAt(t)
+      const leads = leadsAt(plan, level)
+      const blocks = blocksOf(told, { leads, weaknesses: weaknessesOf(plan).length })
+      const { network, parameterization } = asking({ told, blocks })
+      const raw = await network(repeated(x, blocks.length), t)
+      const { conditional, unconditional, weakened } = answers(raw, told, blocks)
+      const asked = { x, t, level, leads, parameterization, shape: batch.shape, told }
       let led = conditional
-      for (const { lead } of guidances) led = await lead({ ...asked, conditional, unconditional, led })
-      return led
+      for (const { lead } of guidances) led = await lead({ ...asked, conditional, unconditional, weakened, led })
+      // CFG++ (Chung et al. 2024, algorithm 2): the image is the guided one's, the noise that is added again is not.
+      return plan.guidanceMethod === 'cfg++' && unconditional && leads ? { image: led, noise: unconditional } : led
     },
+  }
+}
+
+/** Whether anything leads at a level (Kynkäänniemi et al. 2024, "Applying guidance in a limited interval"). */
+function leadsAt({ guidanceFrom = Infinity, guidanceTo = 0 }: Plan, { alpha, sigma }: Level): boolean {
+  const noise = sigma / alpha
+  return noise <= guidanceFrom && noise >= guidanceTo
+}
+
+/** What is asked at a level: all conditions, what they lead away from, and all conditions of weaker copies. */
+function blocksOf(
+  { weights, negative }: Told,
+  { leads, weaknesses }: { leads: boolean; weaknesses: number },
+): readonly Block[] {
+  const conditional = (weak: number) => weights.map((_, told) => ({ told, weak }))
+  // Several conditions lead away from none, whether guidance does or not.
+  const away = negative && (leads || weights.length > 1 || weights[0] !== 1)
+  return [
+    ...conditional(0),
+    ...(away ? [{ told: weights.length, weak: 0 }] : []),
+    ...(leads ? Array.from({ length: weaknesses }, (_, i) => conditional(i + 1)).flat() : []),
+  ]
+}
+
+/** The predictions that an answer is made of. */
+function answers(raw: Float32Array, { weights }: Told, blocks: readonly Block[]) {
+  const size = raw.length / blocks.length
+  const of = (wanted: (block: Block) => boolean) =>
+    blocks.flatMap((block, i) => (wanted(block) ? [raw.subarray(i * size, (i + 1) * size)] : []))
+  const [unconditional] = of(({ told }) => told === weights.length)
+  const conditional = (copy: number) => {
+    const predictions = of(({ told, weak }) => told < weights.length && weak === copy)
+    return together(
+      predictions.map((prediction, i) => ({ prediction, weight: weights[i]! })),
+      unconditional,
+    )
+  }
+  const copies = Math.max(...blocks.map(({ weak }) => weak))
+  return {
+    unconditional,
+    conditional: conditional(0),
+    weakened: Array.from({ length: copies }, (_, i) => conditional(i + 1)),
   }
 }
 

@@ -3,24 +3,33 @@ import type { Executable } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
 import type { ModelConfig } from '../model-config.js'
-import { conditionProgram, decodingProgram, denoisingProgram, type Telling } from '../programs.js'
+import { networkVariantOf } from '../network-variant.js'
+import { conditionProgram, type DenoiserVariant, decodingProgram, denoisingProgram, outerProgram } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
 import { encodingProgram } from './encode.js'
 import { commonChunks } from './texts.js'
 
 /** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */
-export type Variant = Telling
+export type Variant = DenoiserVariant
 
 /** The variant that a plan asks for, whose texts have contexts of these numbers of chunks. */
 export function variantOf(
   { config }: { readonly config: ModelConfig },
-  { width, height, request }: Plan,
+  plan: Plan,
   counts: readonly number[],
 ): Variant {
+  const { width, height, request } = plan
+  const network = networkVariantOf(plan, config.unet_config!)
   const chunks = commonChunks(counts, textShapeOf(config.conditioning)?.alone ?? true)
   const { clipSkip: skip, promptStyle = 'plain' } = request as Partial<Spoken>
   const rule = promptStyle === 'plain' ? 'diffusers' : promptStyle
-  return { width, height, ...(chunks > 1 && { chunks }), ...(skip !== undefined && { clipSkip: { skip, rule } }) }
+  return {
+    width,
+    height,
+    ...(chunks > 1 && { chunks }),
+    ...(skip !== undefined && { clipSkip: { skip, rule } }),
+    ...(Object.keys(network).length > 0 && { network }),
+  }
 }
 
 interface Spoken {
@@ -32,6 +41,7 @@ interface Spoken {
 const programs = {
   conditions: conditionProgram,
   denoiser: denoisingProgram,
+  outer: outerProgram,
   decoder: decodingProgram,
   encoder: encodingProgram,
 } satisfies Record<string, (config: ModelConfig, variant: Variant) => Program | undefined>

@@ -1,6 +1,19 @@
-import { type Level, samplingPlan } from '../../diffusion/index.js'
-import { type Noise, type Sampling, type SamplingModel, sample } from '../../samplers/index.js'
-import type { Work } from './stage.js'
+import { type Level, lastSteps, type Step, samplingPlan } from '../../diffusion/index.js'
+import {
+  type BatchNoise,
+  type Noise,
+  plainNoise,
+  profileNoise,
+  profiles,
+  profileWay,
+  type SampleOptions,
+  type Sampling,
+  type SamplingModel,
+  type SeededPicture,
+  sample,
+} from '../../samplers/index.js'
+import type { Plan } from '../settings/plan.js'
+import type { Batch, Work } from './stage.js'
 
 /** The way from noise to a picture. */
 export interface Way {
@@ -8,21 +21,68 @@ export interface Way {
   readonly steps: number
   /** Where it begins. */
   readonly start: Level
+  /** What unit normals are multiplied by to start from noise alone. */
+  readonly startScale: number
+  /** The noise of a batch: each of its pictures draws by its own seed alone. */
+  noise(batch: Pick<Batch, 'seeds' | 'first' | 'shape'>): BatchNoise
   /** Goes it from latents at the start's level. */
   run(model: Pick<SamplingModel, 'network' | 'parameterization'>, x: Float32Array, noise: Noise): Sampling
+}
+
+interface Course {
+  readonly path: readonly Step[]
+  readonly startScale: number
+  readonly options?: Omit<SampleOptions, 'noise'>
+  noise(request: Parameters<typeof plainNoise>[0]): BatchNoise
 }
 
 /**
  * The way that a plan asks for.
  *
- * @throws RangeError for a number of steps that the model's schedule has no room for.
+ * @throws RangeError for a number of steps that the model's schedule has no room for, LatentkitError for a sampler or
+ *   schedule that the tool of a profile lacks.
  */
 export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'model'>): Way {
-  const { steps, schedule, sampler, eta } = plan
-  const path = samplingPlan(alphasCumprod, { steps, schedule, strength: plan.init?.strength })
+  const { sampler, eta } = plan
+  const { path, startScale, options, noise } = courseOf(plan, alphasCumprod)
+  const source = plan.noiseSource ?? (plan.profile ? profiles[plan.profile].draws : 'cpu')
   return {
     steps: path.length,
     start: path[0]!.from,
-    run: (model, x, noise) => sample(sampler, { ...model, alphasCumprod }, x, path, { noise, eta }),
+    startScale,
+    noise: ({ seeds, first, shape: [, ...shape] }) =>
+      noise({ pictures: seeds.map((seed, i) => pictureOf(plan, seed, first + i)), shape, source }),
+    run: (model, x, next) =>
+      sample(sampler, { ...model, alphasCumprod }, x, path, {
+        ...options,
+        noise: next,
+        ...(eta !== undefined && { eta }),
+      }),
   }
+}
+
+function courseOf(plan: Plan, alphasCumprod: ArrayLike<number>): Course {
+  const { steps, sampler, seedDelta, init } = plan
+  const asked = { ...plan, alphasCumprod }
+  if (plan.profile === undefined) {
+    return {
+      path: samplingPlan(alphasCumprod, { ...asked, steps, strength: init?.strength }),
+      startScale: 1,
+      noise: plainNoise,
+    }
+  }
+  const tool = profiles[plan.profile]
+  const whole = profileWay(tool, asked)
+  const way = { ...whole, steps: lastSteps(whole.steps, init?.strength ?? 1) }
+  return {
+    path: way.steps,
+    startScale: way.startScale,
+    options: way.options,
+    noise: request => profileNoise(tool, way, { ...request, sampler, seedDelta }),
+  }
+}
+
+/** A picture of a plan, alone or at its place among those that a tool makes at once. */
+function pictureOf({ batchSize, batchPlace = 0 }: Plan, seed: number, index: number): SeededPicture {
+  return batchSize === undefined ? { seed, place: 0, of: 1 } : { seed, place: batchPlace + index, of: batchSize }
 }

@@ -5,14 +5,29 @@ import { guidance } from './guidance.js'
 import { guides } from './guides.js'
 import { hires } from './hires.js'
 import { mix } from './mix.js'
+import { network } from './network.js'
 import { pictures } from './pictures.js'
 import { previews } from './previews.js'
+import { profile } from './profile.js'
 import { sampling } from './sampling.js'
 import { start } from './start.js'
 import { variation } from './variation.js'
 
 /** All settings of a generation; a new group is a file and a line. Commands, pictures and plans go by it. */
-const groups = { guidance, pictures, sampling, previews, conditions, mix, start, variation, hires, guides }
+const groups = {
+  guidance,
+  network,
+  pictures,
+  sampling,
+  profile,
+  previews,
+  conditions,
+  mix,
+  start,
+  variation,
+  hires,
+  guides,
+}
 
 type Groups = typeof groups
 type Together<Union> = (Union extends unknown ? (each: Union) => void : never) extends (all: infer All) => void

@@ -5,4 +5,4 @@ import type { OpenGuidance } from './contract.js'
 export const classifierFree: OpenGuidance = ({ plan: { guidance } }) =>
   guidance === 1
     ? undefined
-    : { lead: ({ led, unconditional }) => (unconditional ? guide(led, unconditional, guidance) : led) }
+    : { lead: ({ led, unconditional, leads }) => (unconditional && leads ? guide(led, unconditional, guidance) : led) }

@@ -15,6 +15,10 @@ export interface Answer {
   readonly conditional: Float32Array
   /** Under what guidance leads away from, where it is asked for. */
   readonly unconditional: Float32Array | undefined
+  /** By each weaker copy of the network, under the conditions. */
+  readonly weakened: readonly Float32Array[]
+  /** Whether guidance acts at this level. */
+  readonly leads: boolean
   /** By the guidances before; at first the conditional prediction. */
   readonly led: Float32Array
 }

@@ -1,0 +1,110 @@
+import { type HostTensors, hostTensor } from '../../runtime/index.js'
+import { weaknessesOf } from '../network-variant.js'
+import { gathered } from './rows.js'
+import type { Batch, Stage } from './stage.js'
+import type { Told } from './told.js'
+
+/** All pictures of a batch under one of the conditions that are told: as they are, or (from 1 on) in a weaker copy. */
+export interface Block {
+  readonly told: number
+  readonly weak: number
+}
+
+/** What is asked of a network at once: blocks one after the other. */
+export interface Question {
+  readonly told: Told
+  readonly blocks: readonly Block[]
+}
+
+/** Raw predictions for x [blocks * batch, ...] at time t. */
+export type Ask = (x: Float32Array, t: number, question: Question) => Promise<Float32Array>
+
+/** Opens the network of a batch with all that a plan changes in how it is asked. */
+export async function openAsking(stage: Stage, { shape: [images, ...one] }: Batch): Promise<Ask> {
+  const predict = await openReuse(stage)
+  const weakens = weaknessesOf(stage.plan).length > 0
+  const select = selection(images)
+  const acting = controlWindow(stage)
+  return (x, t, { told, blocks }) => {
+    const rows = images * blocks.length
+    const each = (of: (block: Block) => number) =>
+      hostTensor(
+        Float32Array.from({ length: rows }, (_, i) => of(blocks[Math.floor(i / images)]!)),
+        [rows],
+      )
+    const given = {
+      x: hostTensor(x, [rows, ...one]),
+      t: each(() => t),
+      ...acting(select(told, blocks), t),
+      ...(weakens && { weak: each(({ weak }) => weak) }),
+    }
+    return predict(given, JSON.stringify(blocks))
+  }
+}
+
+/** The inputs of blocks, made once for as long as the same is told. */
+function selection(images: number): (told: Told, blocks: readonly Block[]) => HostTensors {
+  const known = new WeakMap<Told, Map<string, HostTensors>>()
+  return (told, blocks) => {
+    const order = blocks.map(block => block.told)
+    const count = told.weights.length + (told.negative ? 1 : 0)
+    if (order.length === count && order.every((place, i) => place === i)) return told.inputs
+    const all = known.get(told) ?? new Map<string, HostTensors>()
+    known.set(told, all)
+    const key = String(order)
+    const rows = order.flatMap(place => Array.from({ length: images }, (_, i) => place * images + i))
+    const made =
+      all.get(key) ??
+      Object.fromEntries(Object.entries(told.inputs).map(([name, tensor]) => [name, gathered([tensor], rows)]))
+    all.set(key, made)
+    return made
+  }
+}
+
+/**
+ * ControlNets and T2I-adapters count nothing outside their share of the way, told by the time. Source of the rule: ComfyUI,
+ * comfy/controlnet.py and model_sampling.py, percent_to_sigma.
+ */
+function controlWindow({
+  plan: { controlFrom, controlTo },
+  model,
+}: Stage): (inputs: HostTensors, t: number) => HostTensors {
+  const last = model.config.diffusion!.timesteps - 1
+  const silent = new WeakMap<HostTensors, HostTensors>()
+  return (inputs, t) => {
+    const share = 1 - t / last
+    if (share >= controlFrom && share <= controlTo) return inputs
+    const made =
+      silent.get(inputs) ??
+      Object.fromEntries(
+        Object.entries(inputs).map(([name, tensor]) => [
+          name,
+          /^(strength|feature_\d+)$/.test(name)
+            ? hostTensor(new Float32Array(tensor.data.length), tensor.shape)
+            : tensor,
+        ]),
+      )
+    silent.set(inputs, made)
+    return made
+  }
+}
+
+/** Predictions for inputs; `layout` tells which conditions their rows are of. */
+type Predict = (given: HostTensors, layout: string) => Promise<Float32Array>
+
+/** The network, of which only the outer blocks are computed at most calls if a plan asks for that. */
+async function openReuse({ parts, plan: { deepCache }, signal }: Stage): Promise<Predict> {
+  const denoise = await parts.get('denoiser')
+  if (deepCache === 1) return async given => (await denoise(given, { signal })).prediction!.data as Float32Array
+  const outer = await parts.get('outer')
+  let kept: { readonly layout: string; readonly deep: HostTensors[string]; uses: number } | undefined
+  return async (given, layout) => {
+    if (kept?.layout === layout && kept.uses < deepCache) {
+      kept.uses++
+      return (await outer!({ ...given, deep: kept.deep }, { signal })).prediction!.data as Float32Array
+    }
+    const { prediction, deep } = await denoise(given, { signal })
+    kept = { layout, deep: deep!, uses: 1 }
+    return prediction!.data as Float32Array
+  }
+}
