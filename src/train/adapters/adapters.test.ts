@@ -193,7 +193,7 @@ test('a ControlNet starts as the model is, learns to follow hints, and several c
     twice.every((v, i) => Math.abs(v - steered[i]!) <= 1),
     'two halves are one, whichever names they have',
   )
-  await assert.rejects(painted(loadTiny({ controls: [{ file }] })), /1 ControlNets and 0 hints/)
+  await assert.rejects(painted(loadTiny({ controls: [{ file }] })), /1 ControlNets and 0 pictures in "hint"/)
 
   const hints = join(folder, 'hints')
   await mkdir(hints)
