@@ -36,8 +36,9 @@ interface Line {
 export async function tell(stage: Stage, asked: readonly Asked[]): Promise<(call: number) => Told> {
   const phrases = asked[0]!.spoken?.positive ?? [{ weight: 1 }]
   const weights = phrases.map(({ weight }) => weight)
-  // Phrases that are not one alone lead away from the negative prompt whatever the guidance.
-  const negative = stage.plan.guidance !== 1 || weights.length > 1 || weights[0] !== 1
+  // Several phrases, or one that counts other than 1, lead away from the negative prompt whatever the guidance.
+  const { guidance, guidanceMethod } = stage.plan
+  const negative = guidance !== 1 || guidanceMethod === 'cfg++' || weights.length > 1 || weights[0] !== 1
   const book = rows()
   const line = (base: Numbers, phrase: SpokenPhrase | undefined): Line => ({
     phrase,
