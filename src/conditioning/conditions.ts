@@ -274,6 +274,10 @@ export function checkRequest(config: ConditioningConfig | undefined, request: Re
   }
 }
 
+/** Whether a model takes a condition, by the name of its setting. */
+export const takesCondition = (config: ConditioningConfig | undefined, name: string): boolean =>
+  present(config).some(({ conditioning }) => Object.hasOwn(conditioning.request, name))
+
 /** The size of the picture that a request means, where it means one. */
 export function sizeOfRequest(config: ConditioningConfig | undefined, request: Request) {
   for (const { conditioning, config: own } of present(config)) {

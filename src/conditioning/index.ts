@@ -19,6 +19,7 @@ export {
   requestShape,
   sizeOfRequest,
   stack,
+  takesCondition,
   textShapeOf,
   withFiles,
 } from './conditions.js'

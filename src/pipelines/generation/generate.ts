@@ -8,7 +8,6 @@ import { generatedImage } from './generated-image.js'
 import { openGuidances } from './guidance/chain.js'
 import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
-import { noiseOf } from './noise.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
 import { openPreviews } from './previews/previews.js'
 import type { Lease } from './recent.js'
@@ -48,7 +47,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   for (const [i, group] of batches.entries()) {
     const batch: Batch = { seeds: group, first: i * most, shape: [group.length, ...latents] }
     const told = await conditions.of(stage, batch)
-    const noise = variedNoise(plan, batch, noiseOf)
+    const noise = variedNoise(plan, batch, way.noise)
     const each = (x: Float32Array) => group.map((_, j) => x.slice(j * length, (j + 1) * length))
     const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let x = start.latents(way, noise, batch)
@@ -61,7 +60,8 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
       signal?.throwIfAborted()
       x = next
       taken++
-      const step = i * way.steps + taken
+      // A sampler that chooses its own steps may take more.
+      const step = i * way.steps + Math.min(taken, way.steps)
       checkNumbers(x, step)
       const shown = previewEvery !== undefined && step % previewEvery === 0 && step < total
       const painted = shown ? await previews?.paint(each(x0)) : undefined

@@ -1,10 +1,11 @@
 import { addNoise } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import { type BatchNoise, scale } from '../../samplers/index.js'
 import { encode } from './encode.js'
 import { knownPart } from './known-part.js'
 import { checkLatents, type Latents } from './latents.js'
-import { type BatchNoise, joined } from './noise.js'
+import { joined } from './noise.js'
 import type { Batch, Known, Stage } from './stage.js'
 import type { Way } from './way.js'
 
@@ -25,7 +26,13 @@ export interface Start {
  */
 export async function openStart(stage: Stage): Promise<Start> {
   const { init, seeds } = stage.plan
-  if (init === undefined) return { known: undefined, latents: (_, { start }) => start(), finish: picture => picture }
+  if (init === undefined) {
+    return {
+      known: undefined,
+      latents: ({ startScale }, { start }) => scale(start(), startScale),
+      finish: picture => picture,
+    }
+  }
   const { pictures, mask, latents = await encoded(stage, pictures ?? []) } = init
   const [picture] = pictures ?? []
   const all = checked([latents].flat() as Latents[], stage.latents, seeds.length)

@@ -1,6 +1,6 @@
 import { slerp } from '../../diffusion/index.js'
+import type { BatchNoise } from '../../samplers/index.js'
 import type { Plan } from '../settings/plan.js'
-import type { BatchNoise } from './noise.js'
 import type { Batch } from './stage.js'
 
 /** The noise of a batch, its start turned towards that of variation seeds where a plan says so. */

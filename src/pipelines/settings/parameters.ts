@@ -8,7 +8,7 @@ import type { Plan } from './plan.js'
 /** A plan's settings for the picture of an index, in A1111's words. */
 export function parametersOf(plan: Plan, index: number, model: string): Parameters {
   const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, request } = plan
-  const all = { ...request, ...plan, variationSeed: plan.variationSeeds[index] } as never
+  const all = { ...request, ...plan, variationSeed: plan.variationSeeds[index], ...placeOf(plan, index) } as never
   const lines = settingsGroups.flatMap(group => Object.entries(group.show?.(all) ?? {}))
   const extra = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
   return {
@@ -27,6 +27,10 @@ export function parametersOf(plan: Plan, index: number, model: string): Paramete
   }
 }
 
+/** The place of a picture among those that a tool makes at once. */
+const placeOf = ({ batchSize, batchPlace = 0 }: Plan, index: number) =>
+  batchSize === undefined ? {} : { batchPlace: batchPlace + index }
+
 /**
  * The settings with which a picture is made again; what its parameters do not say is left out.
  *
@@ -34,7 +38,8 @@ export function parametersOf(plan: Plan, index: number, model: string): Paramete
  */
 export function settingsOf(parameters: Parameters): GenerateSettings {
   const { negativePrompt, steps, seed, width, height, extra = {} } = parameters
-  const schedule = generateSettings.shape.schedule.safeParse(parameters.scheduleType?.toLowerCase()).data
+  const written = parameters.scheduleType?.toLowerCase().replaceAll(' ', '_')
+  const schedule = generateSettings.shape.schedule.safeParse(written).data
   const settings = {
     negativePrompt,
     steps,

@@ -5,12 +5,15 @@ import {
   type Request,
   requestFields,
   sizeOfRequest,
+  takesCondition,
 } from '../../conditioning/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import { type Sampler, samplers } from '../../samplers/index.js'
 import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, sizeOfInit, splitInit } from './init.js'
+import { withProfile } from './profile.js'
 import { seedsOf } from './seeds.js'
 import { checkSides } from './size.js'
 
@@ -47,7 +50,11 @@ export function planGeneration(
   prompt: string,
   given: GenerateSettings,
 ): Plan {
-  const { seed, count, seeds, variationSeed, ...all } = validate(generateSettings, given, 'generate')
+  const { seed, count, seeds, variationSeed, ...all } = validate(
+    generateSettings,
+    withProfile(given, name => takesCondition(config.conditioning, name)),
+    'generate',
+  )
   const fields = Object.keys(requestFields)
   const pick = (wanted: boolean) =>
     Object.fromEntries(Object.entries(all).filter(([name]) => fields.includes(name) === wanted))
@@ -79,8 +86,9 @@ export function planGeneration(
     prompt,
     request,
     classifierClass: wantedClass,
+    batch: (samplers[settings.sampler] as Sampler).alone ? 1 : settings.batch,
     guidance: conditions.guides ? settings.guidance : 1,
-    ...seedsOf({ seed, count, seeds, variationSeed, variationStrength: settings.variationStrength }),
+    ...seedsOf({ ...settings, seed, count, seeds, variationSeed }),
     init: split.init && fitInit(split.init, size, settings.fit),
     strength: split.init?.strength,
     hiresStrength: settings.hiresStrength ?? hiresStrengths[settings.hiresBy],

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type SamplingSchedule, schedules } from '../../diffusion/index.js'
 import { type SamplerName, samplers } from '../../samplers/index.js'
 import { numberOf, settingsGroup } from './group.js'
 
@@ -11,11 +12,38 @@ export const sampling = settingsGroup({
       .default('ddim')
       .describe('the way from noise to a picture'),
     schedule: z
-      .enum(['trailing', 'leading', 'linspace', 'karras', 'exponential'])
+      .enum(Object.keys(schedules) as [SamplingSchedule, ...SamplingSchedule[]])
       .default('trailing')
       .describe('where the steps lie'),
+    rho: z.number().gt(0).max(100).optional().describe('exponent of karras (default 7) and polyexponential (1) steps'),
+    sigmaMin: z
+      .number()
+      .gt(0)
+      .max(1e6)
+      .optional()
+      .describe("lowest noise level of steps by formula (default the model's)"),
+    sigmaMax: z
+      .number()
+      .gt(0)
+      .max(1e6)
+      .optional()
+      .describe("highest noise level of steps by formula (default the model's)"),
     eta: z.number().min(0).max(1).optional().describe('share of the noise that the sampler adds anew'),
   },
-  show: ({ eta }) => ({ Eta: eta }),
-  read: ({ Eta }) => ({ eta: numberOf(Eta) }),
+  check: ({ sigmaMin, sigmaMax }) =>
+    sigmaMin !== undefined && sigmaMax !== undefined && sigmaMin >= sigmaMax
+      ? { at: 'sigmaMin', message: `is ${sigmaMin}, not below sigmaMax, ${sigmaMax}` }
+      : undefined,
+  show: ({ eta, rho, sigmaMin, sigmaMax }) => ({
+    Eta: eta,
+    'Schedule rho': rho,
+    'Schedule min sigma': sigmaMin,
+    'Schedule max sigma': sigmaMax,
+  }),
+  read: lines => ({
+    eta: numberOf(lines.Eta),
+    rho: numberOf(lines['Schedule rho']),
+    sigmaMin: numberOf(lines['Schedule min sigma']),
+    sigmaMax: numberOf(lines['Schedule max sigma']),
+  }),
 })

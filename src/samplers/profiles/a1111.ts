@@ -7,9 +7,8 @@ import {
   type Step,
   schedules,
 } from '../../diffusion/index.js'
-import { brownianNoise, drawsOf, lengthOf, type NoiseRequest, together } from './draws.js'
+import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
-import { slerpColumns } from './slerp.js'
 
 /** modules/sd_samplers_kdiffusion.py, samplers_k_diffusion; where no scheduler is named, that of the model itself. */
 const own = { schedule: 'normal' } as const
@@ -34,16 +33,6 @@ function timestepSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] 
   return compvisSteps(alphasCumprod, rising).slice(0, -1)
 }
 
-/** The start of one picture, led by `strength` towards that of another seed (modules/rng.py, ImageRNG.first). */
-function startOf({ variation, source, shape, ...request }: NoiseRequest, i: number, draw: () => Float32Array) {
-  const start = draw()
-  const towards = variation?.seeds[i]
-  if (variation === undefined || towards === undefined || variation.strength === 0) return start
-  const length = lengthOf({ ...request, source, shape })
-  const other = drawsOf(source, { seed: towards, place: 0, of: 1 }, length)()
-  return slerpColumns(start, other, variation.strength, shape)
-}
-
 /**
  * AUTOMATIC1111's web interface: each picture by a generator of its own (modules/rng.py, ImageRNG), of the device unless
  * the setting randn_source says CPU; after the start by one whose seed is raised by eta_noise_seed_delta.
@@ -52,7 +41,7 @@ export const a1111: Profile = {
   label: "AUTOMATIC1111's web interface",
   source:
     'AUTOMATIC1111/stable-diffusion-webui: modules/rng.py 0d5dc9a, sd_schedulers.py 02b0092, sd_samplers_common.py 044494d, sd_samplers_timesteps.py 1c77b18, sd_samplers_timesteps_impl.py 2035cbb',
-  defaults: { sampler: 'dpmpp_2m', steps: 20, guidance: 7 },
+  defaults: { sampler: 'dpmpp_2m', steps: 20, guidance: 7, promptStyle: 'a1111' },
   draws: 'gpu',
   samplers: {
     dpmpp_2m: karras,
@@ -102,7 +91,7 @@ export const a1111: Profile = {
     const { source, pictures, seedDelta = 0 } = request
     const length = lengthOf(request)
     const draws = pictures.map(picture => drawsOf(source, picture, length))
-    const start = together(draws.map((draw, i) => () => startOf(request, i, draw)))
+    const start = together(draws)
     if (brownian) return { start, next: brownianNoise(request, source) }
     const later = ({ seed, ...picture }: (typeof pictures)[number]) => ({ ...picture, seed: seed + seedDelta })
     const after = seedDelta === 0 ? draws : pictures.map(picture => drawsOf(source, later(picture), length))

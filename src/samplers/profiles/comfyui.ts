@@ -17,7 +17,7 @@ const brownian = { ...plain, brownian: true } as const
 export const comfyui: Profile = {
   label: 'ComfyUI',
   source: 'comfyanonymous/ComfyUI 02159d8',
-  defaults: { sampler: 'euler', steps: 20, guidance: 8 },
+  defaults: { sampler: 'euler', steps: 20, guidance: 8, promptStyle: 'comfyui' },
   draws: 'gpu',
   samplers: {
     euler: plain,

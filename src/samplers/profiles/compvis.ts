@@ -17,7 +17,7 @@ function solverSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
 export const compvis: Profile = {
   label: "Stable Diffusion's own scripts",
   source: 'CompVis/stable-diffusion 21f890f',
-  defaults: { sampler: 'ddim', steps: 50, guidance: 7.5 },
+  defaults: { sampler: 'ddim', steps: 50, guidance: 7.5, promptStyle: 'plain' },
   draws: 'gpu',
   samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform },
   schedules: ['uniform', 'quadratic'],

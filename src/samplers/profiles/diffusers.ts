@@ -86,7 +86,7 @@ const endingAtFirst = (steps: readonly Step[], alphasCumprod: ArrayLike<number>)
 export const diffusers: Profile = {
   label: 'diffusers',
   source: 'huggingface/diffusers 58eb52c',
-  defaults: { sampler: 'plms', steps: 50, guidance: 7.5 },
+  defaults: { sampler: 'plms', steps: 50, guidance: 7.5, promptStyle: 'plain' },
   draws: 'cpu',
   samplers: Object.fromEntries(Object.entries(classes).map(([name, own]) => [name, ownSpacing(own)])),
   schedules: Object.keys(spacings) as (keyof typeof spacings)[],

@@ -12,17 +12,19 @@ export interface SeededPicture {
   readonly of: number
 }
 
-/** What is asked of a tool's noise. */
-export interface NoiseRequest {
+/** Which noise is asked for. */
+export interface PlainNoiseRequest {
   readonly pictures: readonly SeededPicture[]
   /** [channels, height, width] of one picture. */
   readonly shape: readonly [number, number, number]
   readonly source: NoiseSource
+}
+
+/** What is asked of a tool's noise. */
+export interface NoiseRequest extends PlainNoiseRequest {
   /** Lowest level above 0 and highest level, over which a Brownian path lies. */
   readonly sigmaMin: number
   readonly sigmaMax: number
-  /** Seeds that the starts are led towards, one for each picture, and how far, 0 to 1; the tools that know it take it. */
-  readonly variation?: { readonly seeds: readonly number[]; readonly strength: number } | undefined
   /** What is added to the seeds for the noise after the start; the tools that know it take it. */
   readonly seedDelta?: number | undefined
 }
@@ -45,7 +47,7 @@ export function drawsOf(source: NoiseSource, picture: SeededPicture, length: num
 }
 
 /** Numbers of one picture's latents. */
-export const lengthOf = ({ shape: [channels, height, width] }: NoiseRequest): number => channels * height * width
+export const lengthOf = ({ shape: [channels, height, width] }: PlainNoiseRequest): number => channels * height * width
 
 /** The noise of each picture of a batch, as one. */
 export function together(pictures: readonly Noise[]): Noise {
@@ -59,7 +61,7 @@ export function together(pictures: readonly Noise[]): Noise {
 }
 
 /** Every picture by the generator of its own seed, start and steps from the same. */
-export function plainNoise(request: NoiseRequest): BatchNoise {
+export function plainNoise(request: PlainNoiseRequest): BatchNoise {
   const draw = together(request.pictures.map(picture => drawsOf(request.source, picture, lengthOf(request))))
   return { start: draw, next: draw }
 }

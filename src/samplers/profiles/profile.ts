@@ -7,6 +7,7 @@ import {
   schedules,
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import type { PromptStyleName } from '../../text/prompt/index.js'
 import type { SampleOptions, SamplerName } from '../table.js'
 import type { BatchNoise, NoiseRequest, NoiseSource } from './draws.js'
 
@@ -44,7 +45,13 @@ export interface Profile {
   /** Its repository and the commit that the rules were read at. */
   readonly source: string
   /** What it does if nothing is asked for. */
-  readonly defaults: { readonly sampler: SamplerName; readonly steps: number; readonly guidance: number }
+  readonly defaults: {
+    readonly sampler: SamplerName
+    readonly steps: number
+    readonly guidance: number
+    /** How it reads prompts. */
+    readonly promptStyle: PromptStyleName
+  }
   /** The generator that it draws from if nothing is asked for. */
   readonly draws: NoiseSource
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { cumulativeAlphas, makeBetas, type SamplingSchedule } from '../../diffusion/index.js'
+import { cumulativeAlphas, makeBetas, type SamplingSchedule, slerp } from '../../diffusion/index.js'
 
 import { philoxGenerator, torchGenerator } from '../../random/index.js'
 import { scale } from '../model.js'
@@ -57,14 +57,21 @@ async function again(profile: Profile, given: Trajectory) {
   const pictures = given.seeds
     ? given.seeds.map(seed => ({ seed, place: 0, of: 1 }))
     : Array.from({ length: batch }, (_, place) => ({ seed, place, of: batch }))
-  const noise = profileNoise(profile, way, { sampler, pictures, shape, source, seedDelta, variation })
+  const asked = { sampler, pictures, shape, source, seedDelta }
+  const noise = profileNoise(profile, way, asked)
+  let start = noise.start()
+  if (variation) {
+    const others = variation.seeds.map(seed => ({ seed, place: 0, of: 1 }))
+    const towards = profileNoise(profile, way, { ...asked, pictures: others }).start()
+    start = slerp(start, towards, variation.strength, { length: shape[1], stride: shape[2] })
+  }
   const timesteps: number[] = []
   const network = (x: Float32Array, t: number) => {
     timesteps.push(t)
     return x.map(v => 0.6 * v + 0.3 * Math.sin(1.5 * v + 0.01 * t))
   }
   const model = { network, parameterization: 'epsilon', alphasCumprod } as const
-  let x = scale(noise.start(), way.startScale)
+  let x = scale(start, way.startScale)
   const options = { noise: noise.next, eta, ...way.options }
   for await (const step of sample(sampler, model, x, way.steps, options)) x = step.x
   return { x, timesteps }
