@@ -30,7 +30,8 @@ export interface NetworkVariant {
 /** The variant of the UNet that a plan asks for; nothing where it is as it stands. */
 export function networkVariantOf(plan: Plan, config: UnetConfig): NetworkVariant {
   const { freeu, freeuB1, freeuB2, freeuS1, freeuS2, deepCache, deepCacheOuter } = plan
-  const weaknesses = weaknessesOf(plan)
+  // How far they lead is no matter of the network, which is compiled once for all scales.
+  const weaknesses = weaknessesOf(plan).map(({ by, blocks }) => ({ by, blocks }))
   if (deepCache > 1 && deepCacheOuter > mostOuterBlocks(config)) {
     throw new LatentkitError(
       `generate: deepCacheOuter is ${deepCacheOuter}; of this model's blocks at most ${mostOuterBlocks(config)} can be computed without the rest`,
