@@ -49,6 +49,7 @@ export {
 } from './sigmas.js'
 export { type SlerpOptions, slerp } from './slerp.js'
 export { cumulativeAlphas32, minSnrWeight, type Parameterization, rescaleZeroTerminalSnr, snr } from './snr.js'
+export { solveLinear } from './solve-linear.js'
 export {
   clean,
   compvisSteps,

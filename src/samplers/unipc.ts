@@ -1,4 +1,4 @@
-import { combine } from '../diffusion/index.js'
+import { combine, solveLinear } from '../diffusion/index.js'
 import type { Denoise, Sampling } from './contract.js'
 import { slope } from './model.js'
 import { type MultistepOptions, multistepOrder } from './multistep.js'
@@ -88,20 +88,4 @@ function solveWeights(knots: readonly number[], h: number, bh: number): number[]
     return row
   })
   return solveLinear(rows)
-}
-
-/** Gauss elimination with pivoting of rows `[...coefficients, right side]`. */
-function solveLinear(rows: number[][]): number[] {
-  const n = rows.length
-  for (let column = 0; column < n; column++) {
-    const pivot = rows.slice(column).reduce((a, b) => (Math.abs(b[column]!) > Math.abs(a[column]!) ? b : a))
-    rows.splice(rows.indexOf(pivot), 1)
-    rows.splice(column, 0, pivot)
-    for (const row of rows) {
-      if (row === pivot) continue
-      const factor = row[column]! / pivot[column]!
-      for (let k = column; k <= n; k++) row[k]! -= factor * pivot[k]!
-    }
-  }
-  return rows.map((row, k) => row[n]! / row[k]!)
 }

@@ -10,7 +10,7 @@ export const previews = settingsGroup({
       .enum(['decoder', 'colours', 'taesd'])
       .optional()
       .describe(
-        "how previews are painted: by the model's decoder, roughly by the colour of each latent, or by a TAESD (default decoder, or TAESD where it is given)",
+        "how previews are painted: by the model's decoder, the first one so and then roughly by the colour of each latent, or by a TAESD (default decoder, or TAESD where it is given)",
       ),
     taesd: z
       .custom<SourceLike>(value => ['string', 'object'].includes(typeof value))

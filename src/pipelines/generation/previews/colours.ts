@@ -1,90 +1,61 @@
+import { solveLinear } from '../../../diffusion/index.js'
 import { type Image, pixelsToImage, resizePlanes } from '../../../image/index.js'
 import type { Size } from '../../programs.js'
 
 type Shape = readonly [channels: number, height: number, width: number]
 
-/** What each channel of a latent does to its colour, R, G and B in [-1, 1]. */
-export interface Colours {
-  /** Of latents that are zero. */
-  readonly zero: readonly number[]
-  /** Of one more of each channel. */
-  readonly each: readonly (readonly number[])[]
-}
+/** What latents become, roughly: of R, G and B in [-1, 1] the share of each channel, and last what is there without any. */
+export type Colours = readonly (readonly number[])[]
 
-/** Side in latents of a flat patch: its middle sees nothing of the patches around. */
-const patch = 4
+/** Keeps shares small where latents hardly differ, in units of their variance. */
+const ridge = 1e-3
 
 /**
- * Finds the colours of a decoder by asking it once: for patches of zero, and of one up and one down in each channel. The
- * colour of a flat patch is nearly linear in its latent (published tables of such factors for Stable Diffusion's decoder
- * are fitted to pictures, this needs none).
- *
- * @param decode pixels [3, height, width] in [-1, 1] of latents of one shape
+ * The colours that fit best, by least squares, to latents and the means of the pixels for which each stands. Published
+ * tables of such shares are fitted to one decoder alike; here it is whatever model paints.
  */
-export async function findColours(
-  [channels, height, width]: Shape,
-  factor: number,
-  decode: (latents: readonly Float32Array[]) => Promise<readonly Float32Array[]>,
-): Promise<Colours> {
-  const side = Math.min(patch, height, width)
-  const [across, down] = [Math.floor(width / side), Math.floor(height / side)]
-  const moves = [
-    [0, 0],
-    ...Array.from(
-      { length: channels },
-      (_, c) =>
-        [
-          [c, 1],
-          [c, -1],
-        ] as const,
-    ).flat(),
-  ] as const
-  const places = moves.map((_, i) => ({
-    image: Math.floor(i / (across * down)),
-    left: (i % across) * side,
-    top: (Math.floor(i / across) % down) * side,
-  }))
-  const count = places.at(-1)!.image + 1
-  const latents = Array.from({ length: count }, () => new Float32Array(channels * height * width))
-  for (const [i, [channel, move]] of moves.entries()) {
-    const { image, left, top } = places[i]!
-    for (let y = top; y < top + side; y++)
-      latents[image]!.fill(move, (channel * height + y) * width + left, (channel * height + y) * width + left + side)
+export function fitColours(pairs: readonly { latents: Float32Array; image: Image }[], shape: Shape): Colours {
+  const [channels, height, width] = shape
+  const area = height * width
+  const n = channels + 1
+  const products = Array.from({ length: n }, () => new Float64Array(n + 3))
+  for (const { latents, image } of pairs) {
+    const means = meanColours(image, { width, height })
+    for (let i = 0; i < area; i++) {
+      const row = Array.from({ length: n }, (_, c) => (c < channels ? latents[c * area + i]! : 1))
+      row.push(...means.map(plane => plane[i]!))
+      for (let a = 0; a < n; a++) for (let b = 0; b < n + 3; b++) products[a]![b]! += row[a]! * row[b]!
+    }
   }
-  const images = await decode(latents)
-  const colours = places.map(({ image, left, top }) =>
-    [0, 1, 2].map(c => {
-      const plane = images[image]!.subarray(c * height * width * factor ** 2, (c + 1) * height * width * factor ** 2)
-      return middle(plane, width * factor, { left: left * factor, top: top * factor, side: side * factor })
-    }),
-  )
-  const [zero, ...moved] = colours as [number[], ...number[][]]
-  const each = Array.from({ length: channels }, (_, c) =>
-    moved[2 * c]!.map((up, rgb) => (up - moved[2 * c + 1]![rgb]!) / 2),
-  )
-  return { zero, each }
+  for (let c = 0; c < channels; c++) products[c]![c]! += ridge * pairs.length * area
+  return [0, 1, 2].map(rgb => solveLinear(products.map(row => [...row.subarray(0, n), row[n + rgb]!])))
 }
 
-/** Mean of the middle quarter of a square. */
-function middle(
-  plane: Float32Array,
-  width: number,
-  { left, top, side }: { left: number; top: number; side: number },
-): number {
-  const [from, to] = [Math.floor(side / 4), Math.ceil((3 * side) / 4)]
-  let sum = 0
-  for (let y = top + from; y < top + to; y++) for (let x = left + from; x < left + to; x++) sum += plane[y * width + x]!
-  return sum / (to - from) ** 2
+/** Planes R, G and B in [-1, 1], each number the mean of the pixels that it stands for. */
+function meanColours({ data, ...from }: Image, { width, height }: Size): Float64Array[] {
+  const [across, down] = [from.width / width, from.height / height]
+  return [0, 1, 2].map(rgb => {
+    const plane = new Float64Array(width * height)
+    for (let y = 0; y < from.height; y++) {
+      for (let x = 0; x < from.width; x++) {
+        const value = data[(y * from.width + x) * 3 + rgb]! / 127.5 - 1
+        plane[Math.floor(y / down) * width + Math.floor(x / across)]! += value / (across * down)
+      }
+    }
+    return plane
+  })
 }
 
 /** A rough picture of latents: the colour of each, smoothly enlarged. */
-export function paintColours({ zero, each }: Colours, latents: Float32Array, shape: Shape, size: Size): Image {
-  const [, height, width] = shape
+export function paintColours(colours: Colours, latents: Float32Array, shape: Shape, size: Size): Image {
+  const [channels, height, width] = shape
   const area = height * width
   const planes = new Float32Array(3 * area)
-  for (let rgb = 0; rgb < 3; rgb++) {
+  for (const [rgb, shares] of colours.entries()) {
     for (let i = 0; i < area; i++) {
-      planes[rgb * area + i] = each.reduce((sum, of, c) => sum + of[rgb]! * latents[c * area + i]!, zero[rgb]!)
+      let sum = shares[channels]!
+      for (let c = 0; c < channels; c++) sum += shares[c]! * latents[c * area + i]!
+      planes[rgb * area + i] = sum
     }
   }
   return pixelsToImage(resizePlanes(planes, { width, height }, size.width, size.height), size.width, size.height)

@@ -1,9 +1,7 @@
-import { type Image, imageToPixels } from '../../../image/index.js'
-import { factorOf } from '../../model-config.js'
+import type { Image } from '../../../image/index.js'
 import { decode } from '../decode.js'
-import type { Parts } from '../parts.js'
 import type { Stage } from '../stage.js'
-import { type Colours, findColours, paintColours } from './colours.js'
+import { type Colours, fitColours, paintColours } from './colours.js'
 import { openTaesd } from './taesd.js'
 
 /** Paints what pictures are expected to become. */
@@ -21,26 +19,18 @@ export async function openPreviews(stage: Stage): Promise<Previews | undefined> 
   if (previewBy === 'taesd') return openTaesd(stage, taesd!)
   if (previewBy === 'decoder')
     return { paint: latents => decode(stage, stage.plan, latents), [Symbol.asyncDispose]: nothing }
+  let colours: Colours | undefined
   return {
     [Symbol.asyncDispose]: nothing,
-    async paint(latents) {
-      const colours = await coloursOf(stage)
-      return latents.map(one => paintColours(colours, one, stage.latents, stage.plan))
+    async paint(all) {
+      if (colours) return all.map(latents => paintColours(colours!, latents, stage.latents, stage.plan))
+      // The first ones are decoded, to see what colours this generation has.
+      const images = await decode(stage, stage.plan, all)
+      colours = fitColours(
+        images.map((image, i) => ({ image, latents: all[i]! })),
+        stage.latents,
+      )
+      return images
     },
   }
-}
-
-/** Of decoders, which are found once. */
-const found = new WeakMap<Parts, Promise<Colours>>()
-
-function coloursOf(stage: Stage): Promise<Colours> {
-  const { parts, plan, latents, model } = stage
-  const known = found.get(parts)
-  if (known) return known
-  const finding = findColours(latents, factorOf(model.config), async flat =>
-    (await decode(stage, plan, flat)).map(imageToPixels),
-  )
-  found.set(parts, finding)
-  finding.catch(() => found.delete(parts))
-  return finding
 }
