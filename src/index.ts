@@ -44,10 +44,18 @@ export {
 } from './metrics/index.js'
 export { type Adaptation, adaptModel, type Weighed } from './pipelines/adapted-model.js'
 export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
-export { writeCompvis, writeDiffusers } from './pipelines/export.js'
+export {
+  type ConvertOptions,
+  convert,
+  type ExportFormat,
+  type WeightType,
+  writeCompvis,
+  writeDiffusers,
+} from './pipelines/export/index.js'
 export type { GenerateEvent, GenerateOptions, Generation } from './pipelines/generation/events.js'
 export type { GeneratedImage } from './pipelines/generation/generated-image.js'
 export type { Latents } from './pipelines/generation/latents.js'
+export type { ImagePromptFiles } from './pipelines/image-prompt-files.js'
 export { type LoadOptions, load } from './pipelines/load.js'
 export type { Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'

@@ -3,10 +3,11 @@ import { z } from 'zod'
 import { fileInfo, readBytes } from '#platform'
 import { describePng, detectTerminalPictures, type Image, type Parameters, terminalPicture } from '../image/index.js'
 import type { GenerateEvent, GenerateOptions } from '../pipelines/generation/events.js'
+import type { ImagePromptFiles } from '../pipelines/image-prompt-files.js'
 import { load } from '../pipelines/load.js'
 import type { Model } from '../pipelines/model.js'
 import { settingsOf } from '../pipelines/settings/parameters.js'
-import { FileError } from '../platform/errors.js'
+import { FileError, LatentkitError } from '../platform/errors.js'
 import type { Io } from './io.js'
 import { modelFlags, weighed } from './model-flags.js'
 import { settingsOfFlags } from './setting-flags.js'
@@ -31,6 +32,21 @@ export const paintingFlags = {
     .default([])
     .meta({ placeholder: 'FILE[:WEIGHT]' })
     .describe('follow a --hint by a ControlNet; repeat for more'),
+  t2iAdapter: z
+    .array(z.string())
+    .default([])
+    .meta({ placeholder: 'FILE[:WEIGHT]' })
+    .describe('follow a map (--t2i) by a T2I-adapter; repeat for more'),
+  ipAdapter: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'FILE[:WEIGHT]' })
+    .describe('take a picture (--image-prompt) as a prompt by an IP-adapter, which needs --ip-encoder'),
+  ipEncoder: z
+    .string()
+    .optional()
+    .meta({ placeholder: 'FILE' })
+    .describe('the CLIP that sees the picture for --ip-adapter, such as its image_encoder/model.safetensors'),
   like: z
     .string()
     .optional()
@@ -75,6 +91,8 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
     loras: lora.map(weighed),
     words: embedding,
     controls: control.map(weighed),
+    t2i: flags.t2iAdapter.map(weighed),
+    imagePrompt: imagePromptOf(flags),
   })
   tellUnplaced(model, io)
   if (before?.model !== undefined && before.model !== model.name) {
@@ -107,6 +125,16 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   const { steps, sampler, seed } = written[0]!.settings
   io.err(`${steps} steps of ${sampler}, seed ${seed}${written.length > 1 ? ' and on' : ''}, ${seconds} s\n`)
   return written
+}
+
+/** The IP-adapter that flags name. */
+function imagePromptOf({ ipAdapter, ipEncoder }: PaintingFlags): ImagePromptFiles | undefined {
+  if (ipAdapter === undefined && ipEncoder === undefined) return undefined
+  if (ipAdapter === undefined || ipEncoder === undefined)
+    throw new LatentkitError(
+      '--ip-adapter and --ip-encoder go together: give the adapter and the CLIP that it was trained with',
+    )
+  return { ...weighed(ipAdapter), encoder: ipEncoder }
 }
 
 /** One line that is written over, on a terminal. */

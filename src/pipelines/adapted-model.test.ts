@@ -76,9 +76,9 @@ test('a T2I-adapter by either tool’s names leads a generation as much as it co
     }),
   )
   const checkpoint = tinyCheckpoint()
-  const painted = async (adapters: { file: Uint8Array; weight?: number }[], t2i: Image[]) => {
+  const painted = async (adapters: { file: Uint8Array; weight?: number }[], t2i: Image[], more = {}) => {
     await using model = await load(checkpoint, { threads: 1, t2i: adapters })
-    return (await model.generate('red heart', { ...settings, ...(t2i.length > 0 && { t2i }) }).image()).data
+    return (await model.generate('red heart', { ...settings, ...more, ...(t2i.length > 0 && { t2i }) }).image()).data
   }
   const map = picture(7)
   const plain = await painted([], [])
@@ -86,6 +86,10 @@ test('a T2I-adapter by either tool’s names leads a generation as much as it co
   assert.notDeepEqual(led, plain)
   assert.deepEqual(await painted([{ file: diffusers }], [map]), led)
   assert.deepEqual(await painted([{ file: original, weight: 0 }], [map]), plain)
+  assert.deepEqual(await painted([{ file: original }], [map], { controlFrom: 0.9 }), plain, 'too late for both steps')
+  const atFirst = await painted([{ file: original }], [map], { controlTo: 0.1 })
+  assert.notDeepEqual(atFirst, plain)
+  assert.notDeepEqual(atFirst, led)
   const halves = [
     { file: original, weight: 0.5 },
     { file: diffusers, weight: 0.5 },
