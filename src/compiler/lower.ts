@@ -5,6 +5,7 @@ import type { Tensor } from '../tensor/tensor.js'
 import { rewrite } from '../tensor/walk.js'
 import { choose } from './choose.js'
 import { settleAxisOrder } from './passes/axis-order.js'
+import { inBands } from './passes/bands.js'
 import { halfProducts } from './passes/half-products.js'
 import { recompute } from './passes/recompute.js'
 import { simplify } from './passes/simplify.js'
@@ -21,6 +22,7 @@ export function lower(program: Program, target: Target): Program {
   let roots: Tensor[] = inlineCheckpoints(Object.values(program.outputs))
   if (target.half) roots = halfProducts(roots)
   roots = transformConstantWeights(roots, target)
+  roots = inBands(roots, target)
   roots = rewrite(roots, node => choose(node, target)?.rewrite(node, target))
   roots = simplify(roots)
   roots = simplify(settleAxisOrder(roots, target))

@@ -1,5 +1,5 @@
 import { add, div, mul, sub } from './binary.js'
-import { constant } from './constant.js'
+import { constant, constantData } from './constant.js'
 import { stopGradient } from './control.js'
 import { max, mean, sum, sumTo } from './reduce.js'
 import { reshape } from './reshape.js'
@@ -47,6 +47,11 @@ export function logSoftmax(x: Tensor, { axis = -1 }: { axis?: number } = {}): Te
 
 const ones = (x: Tensor, size: number): Tensor => constant(new Float32Array(size).fill(1), [size], x.dtype)
 const zeros = (x: Tensor, size: number): Tensor => constant(new Float32Array(size), [size], x.dtype)
+
+function isAll(t: Tensor, value: number): boolean {
+  const data = constantData(t)
+  return data !== undefined && Array.from(data).every(x => x === value)
+}
 
 function checkAffine(op: string, size: number, [x, weight, bias]: readonly Tensor[]): void {
   for (const [name, t] of Object.entries({ weight, bias })) {
@@ -151,16 +156,15 @@ const groupNormOperation: Operation<GroupNormAttributes> = {
       (v, i) => v * weight!.data[channel(i)]! + bias!.data[channel(i)]!,
     )
   },
-  emit: (to, [x, weight, bias], { shape, dtype, attributes: { groups, epsilon } }) => {
+  emit: (to, [x, weight, bias], { inputs, shape, dtype, attributes: { groups, epsilon } }) => {
     const [n, , perGroup, pixels] = groupedShape(shape, groups) as [number, number, number, number]
     const perChannel = [shape[1]!, ...shape.slice(2).map(() => 1)]
     const filled = (value: number) => to.constant(dtype, [groups], new Float32Array(groups).fill(value))
     const rows = to.node('Reshape', [x!, to.reshapeTo([n, groups, perGroup * pixels])])
     const normal = to.node('InstanceNormalization', [rows, filled(1), filled(0)], { epsilon: { float: epsilon } })
-    const scaled = to.node('Mul', [
-      to.node('Reshape', [normal, to.reshapeTo(shape)]),
-      to.node('Reshape', [weight!, to.reshapeTo(perChannel)]),
-    ])
+    const image = to.node('Reshape', [normal, to.reshapeTo(shape)])
+    if (isAll(inputs[1]!, 1) && isAll(inputs[2]!, 0)) return image
+    const scaled = to.node('Mul', [image, to.node('Reshape', [weight!, to.reshapeTo(perChannel)])])
     return to.node('Add', [scaled, to.node('Reshape', [bias!, to.reshapeTo(perChannel)])])
   },
   gradient: (g, { inputs, attributes: { groups, epsilon } }) => groupNormGradient(g, inputs, groups, epsilon),

@@ -21,8 +21,8 @@ export function isSame3x3({ op, inputs: [, weight], attributes, dtype }: Tensor)
 
 const known = new Map<string, Tensor>()
 
-/** The same matrix is the same tensor, wherever it is used. */
-function asTensor(key: string, make: () => Matrix): Tensor {
+/** The same matrix is the same tensor, wherever it is used; the key says which it is. */
+export function asTensor(key: string, make: () => Matrix): Tensor {
   if (!known.has(key)) {
     const { data, rows, columns } = make()
     known.set(key, constant(data, [rows, columns]))
