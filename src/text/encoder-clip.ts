@@ -4,7 +4,7 @@ import { normal } from '../nn/initialisers.js'
 import { linear } from '../nn/linear.js'
 import { layerNorm } from '../nn/norm.js'
 import { argmax } from '../tensor/arg.js'
-import { add, equal, mul } from '../tensor/binary.js'
+import { add, equal, less, mul } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
 import type { Scope } from '../tensor/program.js'
 import { sum } from '../tensor/reduce.js'
@@ -70,7 +70,11 @@ export function clipText(root: Scope, config: ClipTextConfig, tokens: Tensor): C
     names: 'huggingface',
   })
   const last = finalNorm(root, config, hidden.at(-1)!)
-  return { last, hidden, pooled: atEndOfText(last, tokens, config.eos_token_id) }
+  return {
+    last,
+    hidden,
+    pooled: atEndOfText(last, tokens, { eos: config.eos_token_id, vocabulary: config.vocab_size }),
+  }
 }
 
 /** The final normalisation, for a hidden state other than the last (clip skip, Stable Diffusion 2). */
@@ -81,9 +85,17 @@ export const finalNorm = (root: Scope, config: ClipTextConfig, hidden: Tensor): 
 export const clipTextProjection = (root: Scope, pooled: Tensor, width: number): Tensor =>
   linear(root('text_projection'), pooled, { out: width, bias: false })
 
-/** The row of the first end-of-text token. eos_token_id 2 is a fault of old configs and means the largest id. Source: CLIPTextTransformer. */
-export function atEndOfText(x: Tensor, tokens: Tensor, eos: number): Tensor {
-  const score = eos === 2 ? tokens : cast(equal(tokens, constant(eos, [], 'i64')), 'i64')
+/**
+ * The row of the first end-of-text token. eos_token_id 2 is a fault of old configs and means the largest id of the
+ * vocabulary, whose further words have larger ones. Source: CLIPTextTransformer.
+ */
+export function atEndOfText(
+  x: Tensor,
+  tokens: Tensor,
+  { eos, vocabulary }: { eos: number; vocabulary: number },
+): Tensor {
+  const own = () => mul(tokens, cast(less(tokens, constant(vocabulary, [], 'i64')), 'i64'))
+  const score = eos === 2 ? own() : cast(equal(tokens, constant(eos, [], 'i64')), 'i64')
   const position = unsqueeze(argmax(score, { axis: 1 }), 1)
   const length = tokens.shape[1]!
   const chosen = equal(

@@ -58,8 +58,11 @@ export const openClipNorm = (at: Scope, hidden: Tensor): Tensor => layerNorm(at(
 /** `last` at the largest token, in the space shared with images: [batch, embed_dim]. Source: clip/model.py, encode_text. */
 export const openClipEmbedding = (
   at: Scope,
-  { width, embed_dim }: Pick<OpenClipTextConfig, 'width' | 'embed_dim'>,
+  { width, embed_dim, vocab_size }: Pick<OpenClipTextConfig, 'width' | 'embed_dim' | 'vocab_size'>,
   last: Tensor,
   tokens: Tensor,
 ): Tensor =>
-  matmul(atEndOfText(last, tokens, 2), at.parameter('text_projection', [width, embed_dim], normal(width ** -0.5)))
+  matmul(
+    atEndOfText(last, tokens, { eos: 2, vocabulary: vocab_size }),
+    at.parameter('text_projection', [width, embed_dim], normal(width ** -0.5)),
+  )

@@ -3,10 +3,10 @@ import { test } from 'node:test'
 import { evaluate } from '../tensor/evaluate.js'
 import { trace } from '../tensor/program.js'
 import { open, sizeOf } from '../tensor/shape.js'
-import { i64, type Value } from '../tensor/tensor.js'
+import { f32, i64, type Value } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { textEncoder, textEncoderConfig } from './encoder.js'
-import { clipText, clipTextConfig, clipTextProjection, finalNorm } from './encoder-clip.js'
+import { atEndOfText, clipText, clipTextConfig, clipTextProjection, finalNorm } from './encoder-clip.js'
 import { openClipEmbedding, openClipNorm, openClipText, openClipTextConfig } from './encoder-openclip.js'
 
 const changed = (ids: number[], at: number) => ids.map((id, i) => (i === at ? id + 1 : id))
@@ -101,4 +101,15 @@ test("OpenCLIP's names and Hugging Face's are the same network", () => {
     const [b] = evaluate([other.outputs[name]!], { ...given, tokens })
     assert.deepEqual(a, b, name)
   }
+})
+
+test('a text is pooled at its end, whatever further words are in it', () => {
+  const pooled = (eos: number) => {
+    const { outputs } = trace({ x: f32(1, 4, 1), tokens: i64(1, 4) }, (_, { x, tokens }) =>
+      atEndOfText(x, tokens, { eos, vocabulary: 10 }),
+    )
+    const x = { shape: [1, 4, 1], data: Float64Array.of(1, 2, 3, 4) }
+    return evaluate([outputs.output!], { x, tokens: { shape: [1, 4], data: Float64Array.of(5, 12, 9, 0) } })[0]!.data[0]
+  }
+  assert.deepEqual([pooled(2), pooled(9), pooled(5)], [3, 3, 1])
 })

@@ -1,8 +1,10 @@
+import type { SpokenOver } from '../../conditioning/index.js'
 import { interpolate, resizeImage } from '../../image/index.js'
 import { factorOf } from '../model-config.js'
 import { parametersOf } from '../settings/parameters.js'
 import type { Plan } from '../settings/plan.js'
 import { unitOf } from '../settings/size.js'
+import { callsOf } from './calls.js'
 import type { GenerateEvent } from './events.js'
 import { generatePictures, type Lender } from './generate.js'
 import { type GeneratedImage, generatedImage } from './generated-image.js'
@@ -27,6 +29,7 @@ export async function* generateLarger(work: Work, lender: Lender): AsyncGenerato
     ...size,
     steps: plan.hiresSteps ?? plan.steps,
     init: { strength: plan.hiresStrength! },
+    request: { ...plan.request, callsBefore: callsOf(small) } satisfies Partial<SpokenOver>,
   }
   const batches = Math.ceil(plan.seeds.length / plan.batch)
   const first = batches * wayOf({ ...work, plan: small }).steps

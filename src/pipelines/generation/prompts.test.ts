@@ -122,6 +122,13 @@ test('samplers of two calls a step take twice as many for the steps of a prompt'
   apart(await run('[red:a:0.2]', heun), await run('red', heun))
 })
 
+test('a second pass goes on with the prompt where the first one ended', async () => {
+  const hires = { hires: 2, hiresStrength: 1, steps: 2 }
+  const red = await run('red', hires)
+  same(await run('[red:a:2.0]', hires), red)
+  apart(await run('[red:a:1.0]', hires), red)
+})
+
 test('a picture of a batch comes out as it would alone, and says how its prompt was read', async () => {
   const prompt = '(red:1.3) [a|car] AND a BREAK b'
   const alone = await run(prompt, { seed: 9 })
