@@ -15,7 +15,7 @@ test('DDIM with the noise of another prediction is Euler’s CFG++ over noise le
     const [image, noise] = [0.3, 0.7].map(by => x.map((v, i) => Math.tanh(by * v + 0.1 * i + t / 2000)))
     return { image: image!, noise: noise! }
   }
-  let found = start
+  let found: Float32Array = start
   const model = { network: answers, parameterization: 'epsilon', alphasCumprod } as const
   for await (const { x } of sample('ddim', model, start, steps, { noise: () => drawn(2), eta: 0 })) found = x
 
