@@ -46,7 +46,8 @@ function placesIn(checkpoint: Checkpoint): Pick<Recognition, 'unplaced' | 'unnee
 
 /** What a refusal says; anything else is a fault of ours. */
 function problemOf(error: unknown): string {
-  if (error instanceof FileError || error instanceof SchemaError) return error.message
+  if (error instanceof FileError) return error.message.replace(`${error.file}: `, '')
+  if (error instanceof SchemaError) return error.message
   throw error
 }
 

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { trace } from '../tensor/program.js'
+import { i64 } from '../tensor/tensor.js'
 import { published, tinyWeights } from '../testing/published.js'
+import { clipText, clipTextConfig, clipTextProjection } from '../text/encoder-clip.js'
 import { encodeCheckpoint } from '../weights/checkpoint.js'
 import { autoencoderRenames, autoencoderToDiffusers, unetRenames, unetToDiffusers } from '../weights/diffusers/index.js'
 import { fromFloat32, type TensorData, toFloat32 } from '../weights/dtypes.js'
@@ -121,15 +124,24 @@ function theirs(weights: Tensors, prefix: string, rename: Rename): Map<string, T
 }
 const same: Rename = (name, shape) => ({ name, shape })
 
-/** The files of a folder of diffusers: everything but the weights of the UNet. */
-async function writeFolder(name: string, tiny: Record<string, Json>, weights: Tensors, scheduler: Json) {
+const huggingFace = { hidden_act: 'quick_gelu', num_attention_heads: 2 }
+
+/** The files of a folder of diffusers: everything but the weights of its UNet, and its text encoders. */
+async function writeFolder(
+  name: string,
+  tiny: Record<string, Json>,
+  weights: Tensors,
+  scheduler: Json,
+  more: Json = {},
+) {
   const { ddconfig, embed_dim } = tiny.first_stage_config as never as Parameters<typeof autoencoderToDiffusers>[0]
   const scale = tiny.scale_factor as never as number
   const json = (path: string, value: unknown) => written(join(name, path), JSON.stringify(value))
-  await json('unet/config.json', unetToDiffusers(modelConfig.parse(tiny).unet_config as never))
+  const { unet_config } = modelConfig.parse(tiny)
+  const words = unetToDiffusers(unet_config as never, unet_config!.adm_in_channels ? 256 : undefined)
+  await json('unet/config.json', words)
   await json('vae/config.json', autoencoderToDiffusers({ ddconfig, embed_dim }, scale))
   await json('scheduler/scheduler_config.json', scheduler)
-  await json('text_encoder/config.json', { hidden_act: 'quick_gelu', num_attention_heads: 2 })
   await json('model_index.json', {
     _class_name: 'StableDiffusionPipeline',
     unet: ['diffusers', 'UNet2DConditionModel'],
@@ -138,20 +150,26 @@ async function writeFolder(name: string, tiny: Record<string, Json>, weights: Te
     tokenizer: ['transformers', 'CLIPTokenizer'],
     scheduler: ['diffusers', 'PNDMScheduler'],
     safety_checker: [null, null],
+    ...more,
   })
   const vae = theirs(weights, 'first_stage_model.', autoencoderRenames(ddconfig).toDiffusers)
   const half = new Map([...vae].map(([name, t]) => [name, fromFloat32(toFloat32(t), t.shape, 'F16')]))
   await written(`${name}/vae/diffusion_pytorch_model.fp16.safetensors`, encodeSafetensors(half))
-  const text = theirs(weights, 'cond_stage_model.transformer.', same)
-  await written(`${name}/text_encoder/pytorch_model.bin`, encodeTorchFile(Object.fromEntries(text)))
   return theirs(weights, 'model.diffusion_model.', unetRenames(tiny.unet_config as never).toDiffusers)
 }
+
+async function writeEncoder(part: string, config: Json, weights: Tensors): Promise<void> {
+  await written(`${part}/config.json`, JSON.stringify(config))
+  await written(`${part}/pytorch_model.bin`, encodeTorchFile(Object.fromEntries(weights)))
+}
+const clipOf = (weights: Tensors, prefix = 'cond_stage_model.transformer.') => theirs(weights, prefix, same)
 
 const scheduler = { beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear', steps_offset: 1 }
 
 test('a folder of diffusers, its UNet in two files, a variant of its autoencoder, a pickle of its text encoder', async () => {
   const tiny = tinyOf('sd1')
   const unet = [...(await writeFolder('folder', tiny, sd1, { ...scheduler, prediction_type: 'v_prediction' }))]
+  await writeEncoder('folder/text_encoder', huggingFace, clipOf(sd1))
   const shards = { 'a.safetensors': unet.slice(0, 20), 'b.safetensors': unet.slice(20) }
   for (const [file, tensors] of Object.entries(shards))
     await written(`folder/unet/${file}`, encodeSafetensors(new Map(tensors)))
@@ -178,6 +196,70 @@ test('a folder of diffusers, its UNet in two files, a variant of its autoencoder
   await checkpoint.close()
 })
 
+/** A text encoder by the names of Hugging Face, of another width than that of the tiny models. */
+const tower = (width: number, layers: number, projection?: number): Map<string, TensorData> => {
+  const words = { vocab_size: 49408, hidden_size: width, intermediate_size: 8, num_hidden_layers: layers }
+  const config = clipTextConfig.parse({ ...words, num_attention_heads: 1, max_position_embeddings: 77 })
+  const { parameters } = trace({ tokens: i64(1, 77) }, (at, { tokens }) => {
+    const { last, pooled } = clipText(at, config, tokens)
+    return { last, pooled: projection ? clipTextProjection(at, pooled, projection) : pooled }
+  })
+  const zeros = (shape: readonly number[]) => fromFloat32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
+  return new Map(parameters.map(({ name, shape }) => [name, zeros(shape)]))
+}
+
+test('folders of Stable Diffusion 2 and XL: their text encoders have the names of Hugging Face', async () => {
+  const second = tinyOf('sd2')
+  const sd2 = await writeFolder('sd2', second, tinyWeights(second as Json), {
+    ...scheduler,
+    prediction_type: 'v_prediction',
+  })
+  await written('sd2/unet/diffusion_pytorch_model.safetensors', encodeSafetensors(sd2))
+  await writeEncoder('sd2/text_encoder', { hidden_act: 'gelu', num_attention_heads: 1 }, tower(24, 2))
+  const two = await openModelFile(join(folder, 'sd2'))
+  assert.equal(two.origin?.family?.name, 'sd2-v')
+  const { clip_text } = checkpointModel(two).config.conditioning!
+  const { layer, padding, hidden_act } = clip_text as Json
+  assert.deepEqual({ layer, padding, hidden_act }, { layer: 'last', padding: 'zero', hidden_act: 'gelu' })
+  await two.close()
+
+  const both = tinyOf('sdxl')
+  const more = {
+    _class_name: 'StableDiffusionXLPipeline',
+    text_encoder_2: ['transformers', 'CLIPTextModelWithProjection'],
+  }
+  const sdxl = await writeFolder('sdxl', both, tinyWeights(both as Json), scheduler, more)
+  await written('sdxl/unet/diffusion_pytorch_model.safetensors', encodeSafetensors(sdxl))
+  await writeEncoder('sdxl/text_encoder', { ...huggingFace, num_attention_heads: 1 }, tower(16, 2))
+  await writeEncoder('sdxl/text_encoder_2', { hidden_act: 'gelu', num_attention_heads: 1 }, tower(24, 2, 24))
+  const xl = await openModelFile(join(folder, 'sdxl'))
+  assert.equal(xl.origin?.family?.name, 'sdxl')
+  const { config, unplaced } = checkpointModel(xl)
+  assert.deepEqual(unplaced, [])
+  const { embedders } = config.conditioning!.clip_text as { embedders: Json[] }
+  assert.deepEqual(
+    embedders.map(({ pooled, normalised, layer, projection_dim }) => ({ pooled, normalised, layer, projection_dim })),
+    [
+      { pooled: false, normalised: false, layer: 'penultimate', projection_dim: undefined },
+      { pooled: true, normalised: false, layer: 'penultimate', projection_dim: 24 },
+    ],
+  )
+  await xl.close()
+})
+
+test('an autoencoder that diffusers wrote is one by itself', async () => {
+  const { ddconfig } = tinyOf('sd1').first_stage_config as never as {
+    ddconfig: Parameters<typeof autoencoderRenames>[0]
+  }
+  const vae = theirs(sd1, 'first_stage_model.', autoencoderRenames(ddconfig).toDiffusers)
+  const { origin, info, weights } = await openModelFile(encodeSafetensors(vae))
+  assert.equal(origin?.family?.name, 'autoencoder-kl')
+  assert.deepEqual(info.config, { first_stage_config: tinyOf('sd1').first_stage_config })
+  const names = [...sd1.keys()].filter(name => name.startsWith('first_stage_model.'))
+  assert.deepEqual([...weights.keys()].sort(), names.sort())
+  assert.deepEqual(weights.get('first_stage_model.encoder.mid.attn_1.q.weight')!.shape, [32, 32, 1, 1])
+})
+
 test('a folder without weights for a network, or with another network, is refused with its place', async () => {
   const tiny = tinyOf('sd1')
   const unet = await writeFolder('poor', tiny, sd1, scheduler)
@@ -186,6 +268,7 @@ test('a folder without weights for a network, or with another network, is refuse
     /poor.unet: holds no weights: wanted is diffusion_pytorch_model/,
   )
   await written('poor/unet/diffusion_pytorch_model.safetensors', encodeSafetensors(unet))
+  await writeEncoder('poor/text_encoder', huggingFace, clipOf(sd1))
   await written('poor/text_encoder/config.json', '{')
   await assert.rejects(openModelFile(join(folder, 'poor')), /poor.text_encoder.config\.json: is no JSON/)
   await written(
@@ -212,6 +295,10 @@ test('a configuration is named, or lies in a YAML file', async () => {
     linear_start: 0.001,
     linear_end: 0.012,
   })
+  await written('beside.yaml', await readFile(yaml))
+  const beside = await openModelFile(await written('beside.safetensors', bytes))
+  await beside.close()
+  assert.deepEqual(beside.info.config, info.config)
   await assert.rejects(openModelFile(bytes, { config: 'sd3' }), /no family of models called "sd3"/)
 })
 

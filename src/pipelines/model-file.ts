@@ -7,7 +7,13 @@ import { parseConfig } from '../schema/index.js'
 import { vocabularyText } from '../text/index.js'
 import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
 import { type DiffusersFolder, isDiffusersFolder, openDiffusersFolder } from '../weights/diffusers/index.js'
-import { type ConfigJson, families, folderCheckpoint, foreignCheckpoint } from '../weights/families/index.js'
+import {
+  type ConfigJson,
+  families,
+  folderCheckpoint,
+  foreignCheckpoint,
+  isCompvisConfig,
+} from '../weights/families/index.js'
 import { weightsOf } from '../weights/open-weights.js'
 import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
 
@@ -15,7 +21,7 @@ import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } f
 export interface ModelFileOptions {
   /**
    * For a checkpoint of another tool that is not what its tensors make it look like: the name of a family (`sd2-v`), a YAML
-   * file as CompVis has them, or a configuration.
+   * file as CompVis has them, or a configuration. A YAML file of the checkpoint's own name beside it counts as well.
    */
   readonly config?: string | Readonly<Record<string, unknown>> | undefined
   /** Takes the weights as training left them where a file holds their averages as well; false by default. */
@@ -52,7 +58,7 @@ export async function checkpointIn(
 ): Promise<Checkpoint> {
   if (isCheckpoint(file.metadata)) return checkpointOf(file)
   return closingOnError(file, async () => {
-    const named = typeof config === 'string' ? await configNamed(config) : config
+    const named = typeof config === 'string' ? await configNamed(config) : (config ?? (await configBeside(file.name)))
     const options = { config: named, averaged: !withoutAverages }
     return withVocabulary(
       'pipeline' in file ? await folderCheckpoint(file, options) : await foreignCheckpoint(file, options),
@@ -63,8 +69,19 @@ export async function checkpointIn(
 /** The name of a family as it is, the contents of a file. */
 async function configNamed(config: string): Promise<string | ConfigJson> {
   if (families.some(({ name }) => name === config) || !(await fileInfo(config))) return config
-  return parseConfig(await readText(config), z.record(z.string(), z.unknown()), config)
+  return configIn(config)
 }
+
+/** As the web interfaces have it, a YAML file of a checkpoint's name says what it is; others of that name may say anything. */
+async function configBeside(name: string): Promise<ConfigJson | undefined> {
+  const path = name.replace(/\.\w+$/, '.yaml')
+  if (path === name || /^\w+:\/\//.test(name) || (await fileInfo(path))?.kind !== 'file') return undefined
+  const config = await configIn(path)
+  return isCompvisConfig(config) ? config : undefined
+}
+
+const configIn = async (path: string): Promise<ConfigJson> =>
+  parseConfig(await readText(path), z.record(z.string(), z.unknown()), path)
 
 /** What no device can read by itself is read now, rather than in a request for each tensor. */
 async function inOnePiece(source: FileSource): Promise<FileSource> {
@@ -77,7 +94,8 @@ async function inOnePiece(source: FileSource): Promise<FileSource> {
 }
 
 // Bundlers look for exactly these expressions, and copy the files.
-const clipMerges = (): URL => new URL('../../models/clip-merges.txt.gz', import.meta.url)
+/** CLIP's vocabulary, which comes with latentkit. */
+export const clipMerges = (): URL => new URL('../../models/clip-merges.txt.gz', import.meta.url)
 const bertPieces = (): URL => new URL('../../models/bert-uncased.txt.gz', import.meta.url)
 
 /** Word pieces of bert-base-uncased; a text encoder of so many was trained with them. */

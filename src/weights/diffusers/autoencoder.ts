@@ -138,7 +138,10 @@ type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout' | 'att
   readonly tanh_out?: boolean
 }
 
-function attendsAt({ attn_resolutions, resolution, attn_type }: Ddconfig, level: number): boolean {
+/** What of it decides the names. */
+export type StageLayout = Pick<Ddconfig, 'ch_mult' | 'num_res_blocks' | 'attn_resolutions' | 'resolution' | 'attn_type'>
+
+function attendsAt({ attn_resolutions, resolution, attn_type }: StageLayout, level: number): boolean {
   return attn_type !== 'none' && attn_resolutions.includes(Math.floor(resolution / 2 ** level))
 }
 
@@ -167,7 +170,7 @@ const resnet = new Map([
 ])
 
 /** In the order of model.py, Encoder and Decoder; the other names are those of autoencoder_kl.py and vae.py. */
-function* modules(ddconfig: Ddconfig): Generator<ModuleNames> {
+function* modules(ddconfig: StageLayout): Generator<ModuleNames> {
   const levels = ddconfig.ch_mult.length
   for (const [half, ours, theirs, extra] of [
     ['encoder', 'down', 'down_blocks', 0],
@@ -202,6 +205,6 @@ function* attentions(compvis: string, diffusers: string): Generator<ModuleNames>
 }
 
 /** The tensors of a KL autoencoder in CompVis checkpoints and in diffusers' AutoencoderKL. */
-export function autoencoderRenames(ddconfig: Ddconfig): Renames {
+export function autoencoderRenames(ddconfig: StageLayout): Renames {
   return renamesBetween(modules(ddconfig), name => /\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$/.test(name))
 }

@@ -2,7 +2,10 @@ import type { Shapes } from './names.js'
 
 /** Files that are no model by themselves, by names that only they have. */
 const others: readonly (readonly [RegExp, string])[] = [
-  [/(lora_|\.lora|hada_w|lokr_w)/, 'an adapter (LoRA or the like): load a model and add it with lora'],
+  [
+    /(lora_|\.lora|hada_w|lokr_w|^\w+:\d+:(up|down)$)/,
+    'an adapter (LoRA or the like): load a model and add it with lora',
+  ],
   [/^(control_model\.|controlnet_|input_hint_block\.)/, 'a ControlNet: load a model and add it with control'],
   [/(^|\.)joint_blocks\.\d/, 'Stable Diffusion 3 or another transformer, which latentkit does not have'],
   [/(^|\.)(double_blocks|double_layers)\.\d/, 'Flux or another transformer, which latentkit does not have'],

@@ -1,3 +1,4 @@
+export { isCompvisConfig } from './compvis-yaml.js'
 export type { ConfigJson, Family } from './family.js'
 export { folderCheckpoint } from './folder.js'
 export { type ForeignOptions, foreignCheckpoint } from './foreign.js'

@@ -1,3 +1,5 @@
+import { autoencoderRenames } from '../diffusers/autoencoder.js'
+import { tinyAutoencoderRenames } from '../diffusers/tiny-autoencoder.js'
 import { rowsOf, transposed } from '../stored.js'
 import type { StoredTensor } from '../tensor-file.js'
 import { namesOf } from './names.js'
@@ -49,6 +51,7 @@ function inPlace(tensors: Tensors): Tensors {
   const { has, shape } = namesOf(tensors)
   if (has('input_blocks.0.0.weight')) return prefixed(tensors, 'model.diffusion_model.')
   if (has('diffusion_model.input_blocks.0.0.weight')) return prefixed(tensors, 'model.')
+  if (has('encoder.down_blocks.0') || has('encoder.layers.0')) return fromDiffusers(tensors)
   if (has('encoder.conv_in.weight') && has('decoder.conv_in.weight')) return prefixed(tensors, 'first_stage_model.')
   if (has('encoder.0.weight') && has('decoder.1.weight')) return prefixed(tensors, 'first_stage_model.')
   // The two halves of TAESD, each a file of plain layers.
@@ -56,6 +59,30 @@ function inPlace(tensors: Tensors): Tensors {
   if (shape('0.weight')?.[1] === pixels && has('14.weight')) return prefixed(tensors, 'first_stage_model.encoder.')
   if (shape('19.weight')?.[0] === pixels && has('1.weight')) return prefixed(tensors, 'first_stage_model.decoder.')
   return tensors
+}
+
+/** An autoencoder that diffusers wrote; what it has beside stays where it is. */
+function fromDiffusers(tensors: Tensors): Tensors {
+  const { has, count } = namesOf(tensors)
+  const levels = Array.from({ length: count('encoder.down_blocks') }, (_, level) => level)
+  // Of the sizes only their order counts here: so many pixels halve often enough.
+  const resolution = 2 ** levels.length
+  const renames = has('encoder.layers.0')
+    ? tinyAutoencoderRenames
+    : autoencoderRenames({
+        resolution,
+        ch_mult: levels,
+        num_res_blocks: count('encoder.down_blocks.0.resnets'),
+        attn_resolutions: levels.flatMap(level =>
+          has(`encoder.down_blocks.${level}.attentions`) ? [resolution / 2 ** level] : [],
+        ),
+      })
+  const out = new Map<string, StoredTensor>()
+  for (const [name, tensor] of tensors) {
+    const to = renames.toCompvis(name, tensor.shape)
+    out.set(to ? `first_stage_model.${to.name}` : name, to ? { ...tensor, shape: to.shape } : tensor)
+  }
+  return out
 }
 
 const prefixed = (tensors: Tensors, prefix: string): Tensors =>
