@@ -8,6 +8,7 @@ import {
   rescaleZeroTerminalSnr,
   type SamplingSchedule,
   samplingPlan,
+  schedules,
 } from '../diffusion/index.js'
 import { torchGenerator } from '../random/index.js'
 import { type Sampler, type SamplerName, sample, samplers } from './index.js'
@@ -36,13 +37,25 @@ async function result(
   return { last, count }
 }
 
+/** A plan, where a schedule has one of so many steps: the original's uniform steps run past the last timestep at times. */
+function fitting(schedule: SamplingSchedule, steps: number) {
+  try {
+    return samplingPlan(alphasCumprod, { steps, schedule })
+  } catch (error) {
+    assert.ok(error instanceof RangeError && schedule === 'uniform')
+    return undefined
+  }
+}
+
+const wavy = (x: Float32Array, t: number) => x.map(v => 0.6 * v + 0.1 * Math.sin(3 * v + 0.01 * t))
+
 for (const name of names) {
   test(`${name}: ends at the image where the network always predicts one image`, async () => {
     const image = Float32Array.of(0.5, -1, 0.25, 2)
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 30 }),
-        fc.constantFrom<SamplingSchedule>('trailing', 'leading', 'linspace', 'karras', 'exponential').filter(
+        fc.constantFrom<SamplingSchedule>(...(Object.keys(schedules) as SamplingSchedule[])).filter(
           // The consistency function gives x itself back at timestep 0, by its definition.
           schedule => name !== 'lcm' || schedule === 'trailing',
         ),
@@ -50,6 +63,7 @@ for (const name of names) {
         async (steps, schedule, seed) => {
           const g = torchGenerator(seed)
           const noise = () => g.randn(4)
+          if (fitting(schedule, steps) === undefined) return
           const { last } = await result(name, () => image, noise(), { steps, schedule, noise })
           last.forEach((value, i) => {
             assert.ok(Math.abs(value - image[i]!) < 2e-2, `${value} against ${image[i]}`)
@@ -62,31 +76,65 @@ for (const name of names) {
 
   const { alone }: Sampler = samplers[name]
   test(`${name}: an image of a batch comes out as it would alone`, { skip: alone ?? false }, async () => {
-    const network = (x: Float32Array, t: number) => x.map(v => 0.6 * v + 0.1 * Math.sin(3 * v + 0.01 * t))
     const draw = (seeds: number[]) => {
       const generators = seeds.map(torchGenerator)
       return () => Float32Array.from(generators.flatMap(g => [...g.randn(3)]))
     }
     const run = async (seeds: number[]) => {
       const noise = draw(seeds)
-      return (await result(name, network, noise(), { noise })).last
+      return (await result(name, wavy, noise(), { noise })).last
     }
     const together = await run([1, 2])
     assert.deepEqual(together.slice(0, 3), await run([1]))
     assert.deepEqual(together.slice(3), await run([2]))
   })
+
+  test(`${name}: the same seed makes the same, and every question is about a timestep that the model knows`, async () => {
+    for (const schedule of Object.keys(schedules) as SamplingSchedule[]) {
+      for (const steps of [1, 3, 21]) {
+        if (!fitting(schedule, steps)) continue
+        const run = async () => {
+          const g = torchGenerator(4)
+          const noise = () => g.randn(2)
+          const network = (x: Float32Array, t: number) => {
+            assert.ok(t >= 0 && t <= 999 && x.every(Number.isFinite), `${schedule}, ${steps} steps: asked at ${t}`)
+            return wavy(x, t)
+          }
+          return (await result(name, network, noise(), { steps, schedule, noise })).last
+        }
+        assert.deepEqual(await run(), await run())
+      }
+    }
+  })
+
+  test(`${name}: whoever stops listening stops it, and what goes wrong in the network comes out`, async () => {
+    const steps = samplingPlan(alphasCumprod, { steps: 6 })
+    const start = torchGenerator(4).randn(2)
+    let calls = 0
+    const network = async (x: Float32Array, t: number) => {
+      calls++
+      return wavy(x, t)
+    }
+    const model = { network, parameterization: 'x0', alphasCumprod } as const
+    for await (const _ of sample(name, model, start, steps, { noise: () => start })) break
+    const made = calls
+    await new Promise(resolve => setImmediate(resolve))
+    assert.ok(made > 0 && calls === made)
+    const broken = { ...model, network: () => Promise.reject(new DOMException('enough', 'AbortError')) }
+    await assert.rejects(sample(name, broken, start, steps, { noise: () => start }).next(), { name: 'AbortError' })
+  })
 }
 
 test('a schedule with zero terminal SNR ends in numbers, never in NaN', async () => {
   const rescaled = cumulativeAlphas32(rescaleZeroTerminalSnr(Float32Array.from(betas)))
-  const network = (x: Float32Array, t: number) => x.map(v => 0.6 * v + 0.1 * Math.sin(3 * v + 0.01 * t))
-  const model = { network, parameterization: 'v', alphasCumprod: rescaled } as const
+  const model = { network: wavy, parameterization: 'v', alphasCumprod: rescaled } as const
   const start = torchGenerator(3).randn(4)
-  for (const name of names) {
-    for await (const { x } of sample(name, model, start, samplingPlan(rescaled, { steps: 6 }), {
-      noise: () => start,
-    })) {
-      assert.ok(x.every(Number.isFinite), `${name}: ${x}`)
+  for (const schedule of ['trailing', 'leading', 'linspace', 'simple', 'normal', 'sgm_uniform', 'beta'] as const) {
+    for (const name of names) {
+      const plan = samplingPlan(rescaled, { steps: 6, schedule })
+      for await (const { x } of sample(name, model, start, plan, { noise: () => start })) {
+        assert.ok(x.every(Number.isFinite), `${name}, ${schedule}: ${x}`)
+      }
     }
   }
   assert.throws(() => samplingPlan(rescaled, { steps: 6, schedule: 'karras' }), /zero terminal SNR/)

@@ -1,5 +1,5 @@
 import { discreteSigmas, type Level, type Step, sigmaOfNoSignal, timedLevel } from '../diffusion/index.js'
-import type { Denoise, Noise, Predict, Sampling } from './contract.js'
+import type { Denoise, Noise, Predict, SampleStep, Sampling } from './contract.js'
 import { ddim } from './ddim.js'
 import { ddpm } from './ddpm.js'
 import { deis } from './deis.js'
@@ -170,13 +170,17 @@ export function sample(
   const denoise = denoiser(network, timestepOf(model, steps, levels, options.wholeTimesteps), model)
   const start = scale(x, Math.sqrt(levels[0]! ** 2 + 1))
   const sampling = sampler.overSigmas(denoise, start, [...levels, last.sigma / last.alpha], all)
-  return last.alpha === 1 ? sampling : endingAt(sampling, steps.length, last.alpha)
+  return last.alpha === 1 ? sampling : endingAt(sampling, last.alpha)
 }
 
 /** Brings the last batch, image + sigma noise, to the share of the image that it is to have. */
-async function* endingAt(sampling: Sampling, steps: number, alpha: number): Sampling {
-  let taken = 0
-  for await (const step of sampling) yield ++taken === steps ? { ...step, x: scale(step.x, alpha) } : step
+async function* endingAt(sampling: Sampling, alpha: number): Sampling {
+  let held: SampleStep | undefined
+  for await (const step of sampling) {
+    if (held) yield held
+    held = step
+  }
+  if (held) yield { ...held, x: scale(held.x, alpha) }
 }
 
 /** sigma / alpha, finite where there is no signal too. */
