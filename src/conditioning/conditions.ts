@@ -264,6 +264,7 @@ export function checkRequest(config: ConditioningConfig | undefined, request: Re
   if (
     config?.text === undefined &&
     config?.clip_text === undefined &&
+    config?.neighbours === undefined &&
     (request.prompt !== '' || request.negativePrompt !== '')
   ) {
     throw new LatentkitError(

@@ -39,6 +39,7 @@ export type {
   TrainingRecord,
 } from './contract.js'
 export { imageSchema, pictureField } from './fields.js'
+export type { Retrieved } from './neighbours.js'
 export { greyLevels } from './semantic-map.js'
 export type { SpokenOver } from './sentences.js'
 export { type ConditioningName, conditionings } from './table.js'

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { LatentkitError } from '../platform/errors.js'
 import type { TorchGenerator } from '../random/index.js'
 import { f32 } from '../tensor/tensor.js'
-import type { Conditioning, Neighbours } from './contract.js'
+import type { Conditioning, Neighbours, Request } from './contract.js'
 import { imageField } from './fields.js'
 
 /** The network that comes with latentkit, as its figures name it. */
@@ -52,7 +52,8 @@ export const neighbours = {
     },
     embedder: {
       schema: z.string(),
-      describe: 'weights of the network that the model was trained to find such pictures by, if not the bundled one',
+      describe:
+        'weights of the network that the model was trained to find such pictures by, if not the bundled one; a prompt needs a whole CLIP',
       placeholder: 'FILE',
       read: text => text,
     },
@@ -75,8 +76,13 @@ export const neighbours = {
         found.set(picture, known)
         return { neighbours: known }
       },
-      ofRequest({ neighbours: given, query }, _, random) {
-        const from = (given as Neighbours | undefined) ?? index
+      ofRequest(request, _, random) {
+        const { neighbours: given, query, told, toldNegative } = request as Request & Retrieved
+        const from = given ?? index
+        if (told !== undefined) {
+          const rows = (text: Float32Array) => ({ neighbours: afterText(text, { k, width, from, random }) })
+          return { positive: rows(told), ...(toldNegative && { negative: rows(toldNegative) }) }
+        }
         if (from === undefined)
           throw new LatentkitError(
             'generate: this model paints after other pictures; wanted is "neighbours", a folder of them',
@@ -85,14 +91,40 @@ export const neighbours = {
           throw new LatentkitError(
             `generate: neighbours have ${from.width} numbers each and this model wants ${width}; they are of another network`,
           )
-        return {
-          positive: { neighbours: nearest({ index: from, query: query as Float32Array | undefined }, k, random) },
-        }
+        return { positive: { neighbours: nearest({ index: from, query }, k, random) } }
       },
       none: () => ({ neighbours: new Float32Array(k * width) }),
     }
   },
 } satisfies Conditioning<Config, z.output<typeof recipe>>
+
+/** What becomes of a request before it is read: embeddings in place of pictures and texts. */
+export interface Retrieved {
+  readonly neighbours?: Neighbours | undefined
+  /** Of the picture that is looked for. */
+  readonly query?: Float32Array | undefined
+  /** Of the prompt, and of what guidance leads away from. */
+  readonly told?: Float32Array | undefined
+  readonly toldNegative?: Float32Array | undefined
+}
+
+/**
+ * A text's embedding before those of the pictures nearest to it, k in all; without pictures alone, which k times is the
+ * same to an attention as once. Source: latent-diffusion, scripts/knn2img.py.
+ */
+function afterText(
+  text: Float32Array,
+  { k, width, from, random }: { k: number; width: number; from: Neighbours | undefined; random: TorchGenerator },
+): Float32Array {
+  if (text.length !== width || (from && from.width !== width))
+    throw new LatentkitError(
+      `generate: the prompt has ${text.length} numbers and this model wants ${width}; its embedder is another CLIP`,
+    )
+  const out = new Float32Array(k * width)
+  for (let i = 0; i < k; i++) out.set(unit(text), i * width)
+  if (from && k > 1) out.set(nearest({ index: from, query: text }, k - 1, random), width)
+  return out
+}
 
 /** The k embeddings nearest to what is looked for, nearest first, [k, width] of length 1 each. */
 export function nearest(retrieval: Retrieval, k: number, random: TorchGenerator): Float32Array {

@@ -4,7 +4,7 @@ import { type ClipVisionConfig, clipVision } from '../perceptual/clip-vision.js'
 import { clipVisionConfigOf } from '../perceptual/feature-networks.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
-import { type Device, hostIntegers, hostTensor } from '../runtime/index.js'
+import { type Device, type Executable, hostIntegers, hostTensor } from '../runtime/index.js'
 import { type Scope, trace } from '../tensor/program.js'
 import { f32, i64, type Tensor } from '../tensor/tensor.js'
 import { clipText, clipTextConfig, clipTextProjection } from '../text/encoder-clip.js'
@@ -30,6 +30,8 @@ export interface ClipScorer extends AsyncDisposable {
   readonly label: string
   /** 100 times the cosine between a picture and its sentence, 0 where it is negative, for each of a batch. */
   score(images: readonly Image[], captions: readonly string[]): Promise<number[]>
+  /** Sentences in the space that they share with pictures: [sentences, width] in one. */
+  read(sentences: readonly string[]): Promise<Float32Array>
 }
 
 /**
@@ -52,14 +54,18 @@ export async function openClip(device: Device, { weights, vocabulary, activation
       )
     }
     const { size, layers, width, patch } = vision
+    const { length } = text
     const seeing = trace({ images: f32(-1, 3, size, size) }, (at, { images }) => ({
       embedding: clipVision(at, vision, images).embedding,
     }))
-    const reading = trace({ tokens: i64(-1, text.length) }, (at, { tokens }) => ({ embedding: text.build(at, tokens) }))
-    const [see, read] = [
-      await device.compile(seeing, { weights: file }),
-      await device.compile(reading, { weights: file }),
-    ]
+    const reading = trace({ tokens: i64(-1, length) }, (at, { tokens }) => ({ embedding: text.build(at, tokens) }))
+    const see = onFirstUse(() => device.compile(seeing, { weights: file }))
+    const read = onFirstUse(() => device.compile(reading, { weights: file }))
+    async function textsOf(sentences: readonly string[]): Promise<Float32Array> {
+      const ids = sentences.flatMap(sentence => [...tokenizer.encode(sentence, length).ids])
+      const run = await read.get()
+      return (await run({ tokens: hostIntegers(ids, [sentences.length, length]) })).embedding!.data as Float32Array
+    }
     return {
       label: `CLIP ViT of ${layers} layers, ${width} wide, patches of ${patch}`,
       async score(images, captions) {
@@ -68,13 +74,14 @@ export async function openClip(device: Device, { weights, vocabulary, activation
         for (const [i, image] of images.entries()) {
           pixels.set(prepare(image, { size, preparation: 'crop' }), (i * pixels.length) / count)
         }
-        const ids = captions.flatMap(caption => [...tokenizer.encode(caption, text.length).ids])
-        const seen = (await see({ images: hostTensor(pixels, [count, 3, size, size]) })).embedding!.data as Float32Array
-        const told = (await read({ tokens: hostIntegers(ids, [count, text.length]) })).embedding!.data as Float32Array
+        const run = await see.get()
+        const seen = (await run({ images: hostTensor(pixels, [count, 3, size, size]) })).embedding!.data as Float32Array
+        const told = await textsOf(captions)
         const wide = seen.length / count
         const row = (data: Float32Array, i: number) => data.subarray(i * wide, (i + 1) * wide)
         return images.map((_, i) => Math.max(0, 100 * cosine(row(seen, i), row(told, i))))
       },
+      read: textsOf,
       async [Symbol.asyncDispose]() {
         await see.dispose()
         await read.dispose()
@@ -82,6 +89,18 @@ export async function openClip(device: Device, { weights, vocabulary, activation
       },
     }
   })
+}
+
+/** A network that is prepared when it is first asked, for not all who open a CLIP want both its halves. */
+function onFirstUse(compile: () => Promise<Executable>) {
+  let made: Promise<Executable> | undefined
+  return {
+    get() {
+      made ??= compile()
+      return made
+    },
+    dispose: async () => (await made)?.dispose(),
+  }
 }
 
 interface TextHalf {

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Image } from '../image/index.js'
+import { clipVision } from '../perceptual/clip-vision.js'
+import { trace } from '../tensor/program.js'
+import { f32, i64 } from '../tensor/tensor.js'
+import { drawnParameters } from '../testing/parameters.js'
 import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../testing/tiny-model.js'
+import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import type { GenerateOptions } from './generation/events.js'
@@ -113,30 +121,24 @@ test('as Stable Diffusion XL: two encoders, pooled text and sizes; no prompt to 
   )
 })
 
-test('a word for both encoders of Stable Diffusion XL', async () => {
-  const made: Image[] = []
+test('words for both encoders of Stable Diffusion XL', async () => {
   const vectors = (width: number, level: number) => fromFloat32(new Float32Array(2 * width).fill(level), [2, width])
-  const word = (clip_l: number, clip_g: number) =>
-    encodeSafetensors(
-      new Map([
-        ['clip_l', vectors(16, clip_l)],
-        ['clip_g', vectors(24, clip_g)],
-      ]),
-    )
-  const file = (bytes: Uint8Array) => new File([bytes as Uint8Array<ArrayBuffer>], 'mywordx.safetensors')
-  for (const [clip_l, clip_g] of [
-    [1, 1],
-    [-3, 1],
-    [1, -3],
-  ] as const) {
-    await using model = await load(tinyCheckpoint(xl()), { threads: 1, words: [file(word(clip_l, clip_g))] })
-    made.push(await model.generate('mywordx', { steps: 2, seed: 3, guidance: 40 }).image())
+  const word = (name: string, tensors: Record<string, ReturnType<typeof vectors>>) => {
+    const bytes = encodeSafetensors(new Map(Object.entries(tensors)))
+    return new File([bytes as Uint8Array<ArrayBuffer>], `${name}.safetensors`)
   }
-  allDiffer(made, 16)
-  const alone = encodeSafetensors(new Map([['clip_l', vectors(16, 1)]]))
+  const words = [
+    word('firstx', { clip_l: vectors(16, 1), clip_g: vectors(24, 1) }),
+    word('secondx', { clip_l: vectors(16, -3), clip_g: vectors(24, 1) }),
+    word('thirdx', { clip_l: vectors(16, 1), clip_g: vectors(24, -3) }),
+  ]
+  const checkpoint = tinyCheckpoint(xl())
+  await using model = await load(checkpoint, { threads: 1, words })
+  const paint = (prompt: string) => model.generate(prompt, { steps: 2, seed: 3, guidance: 40 }).image()
+  allDiffer([await paint('firstx'), await paint('secondx'), await paint('thirdx')], 16)
   await assert.rejects(
-    load(tinyCheckpoint(xl()), { words: [file(alone)] }),
-    /tokens 16 and 24 wide and the word "mywordx" has 2 of 16: it was learned with another text encoder/,
+    load(checkpoint, { words: [word('alonex', { clip_l: vectors(16, 1) })] }),
+    /tokens 16 and 24 wide and the word "alonex" has 2 of 16: it was learned with another text encoder/,
   )
 })
 
@@ -172,4 +174,56 @@ test('as its upscaler: a noised small picture beside latents of f4, its noise as
   )
   const image = grey(8, i => 4 * i)
   allDiffer(await pictures(config, { image }, { image, noiseLevel: 300 }), 32)
+})
+
+test('retrieval-augmented: a prompt by the text half of the CLIP that pictures are found by', async () => {
+  const text = openClipTextConfig.parse({
+    embed_dim: 8,
+    context_length: 12,
+    vocab_size: 49408,
+    width: 8,
+    heads: 1,
+    layers: 1,
+  })
+  const vision = {
+    size: 8,
+    patch: 4,
+    width: 64,
+    layers: 1,
+    heads: 1,
+    inner: 128,
+    embed_dim: 8,
+    activation: 'gelu',
+    names: 'openai',
+  } as const
+  const program = trace({ images: f32(1, 3, 8, 8), tokens: i64(1, 12) }, (at, { images, tokens }) => ({
+    seen: clipVision(at, vision, images).embedding,
+    told: openClipEmbedding(at, text, openClipText(at, text, tokens).last, tokens),
+  }))
+  const weights = Object.entries(drawnParameters(program)).map(
+    ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
+  )
+  const folder = await mkdtemp(join(tmpdir(), 'latentkit-retrieval-'))
+  try {
+    const embedder = join(folder, 'clip.safetensors')
+    await writeFile(embedder, encodeSafetensors(new Map(weights)))
+    const config = twin({ context_dim: 8 }, { conditioning: { neighbours: { width: 8, k: 3 } } })
+    await using model = await load(tinyCheckpoint(config), { threads: 1 })
+    const paint = (prompt: string, more: GenerateOptions = {}) =>
+      model.generate(prompt, { steps: 2, seed: 3, guidance: 40, ...more }).image()
+    const index = { data: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)), width: 8 }
+    allDiffer(
+      [
+        await paint('a cat', { embedder }),
+        await paint('a cat', { embedder, negativePrompt: 'a zebra at night' }),
+        await paint('a cat', { embedder, neighbours: index }),
+        await paint('', { neighbours: index }),
+      ],
+      16,
+    )
+    await assert.rejects(paint('a cat'), /name its weights as "embedder"/)
+    await assert.rejects(paint('', { negativePrompt: 'a cat', embedder, neighbours: index }), /only beside a prompt/)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })

@@ -1,12 +1,13 @@
 import { fileInfo } from '#platform'
-import type { ConditioningConfig, Neighbours, Request } from '../conditioning/index.js'
+import type { ConditioningConfig, Neighbours, Request, Retrieved } from '../conditioning/index.js'
 import { type Dataset, openFolder, readPicture } from '../data/index.js'
 import { flatten, type Image } from '../image/index.js'
-import { type Extractor, openExtractor } from '../metrics/index.js'
+import { type Extractor, openClip, openExtractor } from '../metrics/index.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import type { Device } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { toFloat32 } from '../weights/dtypes.js'
+import { clipMerges } from './model-file.js'
 
 /** Where a checkpoint keeps the embeddings of its training pictures. */
 export const indexName = 'neighbours.embeddings'
@@ -45,8 +46,8 @@ export async function embedPictures(
 }
 
 /**
- * A request with embeddings in place of the pictures that it retrieves from and by; by default from those that the
- * checkpoint keeps of its training.
+ * A request with embeddings in place of its texts and the pictures that it retrieves from and by; by default from those
+ * that the checkpoint keeps of its training.
  */
 export async function withNeighbours(
   request: Request,
@@ -54,6 +55,7 @@ export async function withNeighbours(
   { device, checkpoint, signal }: { device: Device; checkpoint: Checkpoint; signal: AbortSignal | undefined },
 ): Promise<Request> {
   if (config?.neighbours === undefined) return request
+  const texts = config.clip_text || config.text ? {} : await embeddedTexts(request, device)
   const from = request.neighbours as string | Neighbours | undefined
   const image = request.image as Image | undefined
   const kept = async () => {
@@ -61,11 +63,32 @@ export async function withNeighbours(
     return stored && { data: toFloat32(await checkpoint.read(indexName)), width: stored.shape[1]! }
   }
   const given = typeof from === 'string' ? undefined : (from ?? (await kept()))
-  if (typeof from !== 'string' && image === undefined) return { ...request, neighbours: given }
+  if (typeof from !== 'string' && image === undefined) return { ...request, ...texts, neighbours: given }
   if (typeof from === 'string' && (await fileInfo(from))?.kind !== 'folder')
     throw new FileError(from, 'is no folder of pictures, which "neighbours" wants')
   await using embedder = await openEmbedder(device, config.neighbours.width, request.embedder as string | undefined)
   const query = image && ((await embedder.extract([flatten(image)])).features.data as Float32Array)
   const neighbours = typeof from === 'string' ? await embedPictures(embedder, await openFolder(from), signal) : given
-  return { ...request, query, neighbours }
+  return { ...request, ...texts, query, neighbours }
+}
+
+/** Prompt and negative prompt by the text half of the CLIP whose image half tells what is alike, as far as there are any. */
+async function embeddedTexts(
+  { prompt, negativePrompt, embedder }: Request,
+  device: Device,
+): Promise<Pick<Retrieved, 'told' | 'toldNegative'>> {
+  if (prompt === '' && negativePrompt === '') return {}
+  if (prompt === '' || embedder === undefined) {
+    throw new LatentkitError(
+      prompt === ''
+        ? 'generate: this model is led by a negative prompt only beside a prompt; give one, or leave the negative one out'
+        : 'generate: this model reads a prompt by the CLIP that it was trained with; name its weights as "embedder", or leave the prompt out',
+    )
+  }
+  await using clip = await openClip(device, { weights: embedder as string, vocabulary: clipMerges() })
+  const [told, toldNegative] = [
+    await clip.read([prompt]),
+    negativePrompt === '' ? undefined : await clip.read([negativePrompt]),
+  ]
+  return { told, toldNegative }
 }
