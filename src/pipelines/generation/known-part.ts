@@ -9,7 +9,10 @@ const white = 128
 /** The part of a picture that is not painted: in its latents, and in the finished picture. */
 export function knownPart({ picture, mask, latents }: { picture: Image; mask: Image; latents: Latents }) {
   const { width } = picture
-  const levels = Float32Array.from({ length: mask.data.length / 3 }, (_, i) => mask.data[3 * i]!)
+  const levels = Float32Array.from(
+    { length: mask.data.length / 3 },
+    (_, i) => (mask.data[3 * i]! + mask.data[3 * i + 1]! + mask.data[3 * i + 2]!) / 3,
+  )
   if (!levels.some(level => level >= white))
     throw new LatentkitError('generate: mask is black: there is nothing to paint; make white what is to be painted')
   const [, h, w] = latents.shape
