@@ -97,7 +97,7 @@ const sd2 = (in_channels: number, conditioning: Json = {}) => ({
   }),
   conditioning: { clip_text: second, ...conditioning },
 })
-const sdxl = (last: string, embedders: readonly Json[], words: Json) => ({
+const sdxl = (last: string, embedders: readonly Json[], words: Json, conditioning: Json = {}) => ({
   first_stage_config: kl8,
   scale_factor: 0.13025,
   unet_config: unet({
@@ -112,9 +112,11 @@ const sdxl = (last: string, embedders: readonly Json[], words: Json) => ({
   conditioning: {
     clip_text: { embedders, zero_empty: last === 'target_size' },
     sizes: { values: ['original_size', 'crop', last], outdim: 256 },
+    ...conditioning,
   },
   diffusion: betas(0.00085, 0.012),
 })
+const base = { channel_mult: [1, 2, 4], transformer_depth: [1, 2, 10], context_dim: 2048, adm_in_channels: 2816 }
 const ldm = (end: number, words: Json, conditioning?: Json, first_stage_config: Json = vq4) => ({
   first_stage_config,
   scale_factor: 1,
@@ -169,15 +171,8 @@ const configs: readonly (readonly [string, Json])[] = [
       diffusion: betas(1e-4, 2e-2, 'v'),
     },
   ],
-  [
-    'sdxl',
-    sdxl('target_size', xl, {
-      channel_mult: [1, 2, 4],
-      transformer_depth: [1, 2, 10],
-      context_dim: 2048,
-      adm_in_channels: 2816,
-    }),
-  ],
+  ['sdxl', sdxl('target_size', xl, base)],
+  ['sdxl-inpainting', sdxl('target_size', xl, { ...base, in_channels: 9 }, { mask: { form: 'stable-diffusion' } })],
   [
     'sdxl-refiner',
     sdxl('aesthetic_score', [big], {

@@ -15,6 +15,11 @@ const others: readonly (readonly [RegExp, string])[] = [
   ],
   [/^(transformer\.)?text_model\./, 'a text encoder alone'],
   [/^(string_to_param|emb_params|\*$)/, 'a textual-inversion embedding: load a model and add it with words'],
+  [/^edm_(mean|vpred)/, 'Playground 2.5 or CosXL, whose noise levels latentkit does not have'],
+  [
+    /^(embedder\.model\.visual|noise_augmentor)\./,
+    'unCLIP, which paints after embedded pictures and which latentkit does not have',
+  ],
   [/\.motion_modules\./, 'a motion module'],
 ]
 

@@ -51,7 +51,8 @@ async function predictsV(tensors: Tensors): Promise<boolean> {
 /** Elements of a small tensor; halves are too coarse for the constants of a model. */
 async function numbers(tensor: StoredTensor | undefined, coarse = false): Promise<Float64Array | undefined> {
   const fine = tensor?.dtype === 'F32' || tensor?.dtype === 'F64'
-  if (tensor === undefined || !(fine || coarse) || tensor.end - tensor.begin > 1 << 20) return undefined
+  const size = tensor === undefined ? 0 : tensor.end - tensor.begin
+  if (tensor === undefined || !(fine || coarse) || size === 0 || size > 1 << 20) return undefined
   return toFloat64(await readStored(tensor))
 }
 

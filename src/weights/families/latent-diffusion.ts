@@ -32,7 +32,8 @@ interface Kind {
 const narrowHeads = () => ({ num_head_channels: 32 })
 const eightHeads = () => ({ num_heads: 8 })
 /** Where the first stage embeds the condition as well (`__is_first_stage__`), its weights are in the file a second time. */
-const embedderless = ({ names }: Parts) => !names.has(root) || names.has(`${root}.encoder.conv_in`)
+const embedderless = ({ names }: Parts) =>
+  !names.has('conditioner') && (!names.has(root) || names.has(`${root}.encoder.conv_in`))
 const late = () => linearBetas(0.0015, 0.0205)
 const middle = () => linearBetas(0.0015, 0.0195)
 const early = () => linearBetas(0.0015, 0.0155)
@@ -69,7 +70,7 @@ const kinds: readonly Kind[] = [
   {
     name: 'ldm-layout',
     title: 'latent diffusion by layout',
-    fits: ({ names }) => transformerWords(names) !== undefined,
+    fits: ({ names }) => (transformerWords(names)?.vocab_size ?? Infinity) <= mostLabels,
     heads: narrowHeads,
     conditioning: ({ names }) => ({ layout: layoutOf(names) }),
     betas: late,
@@ -134,6 +135,8 @@ export const latentDiffusions: readonly Family[] = kinds.map(kind => ({
 
 /** Word pieces of bert-base-uncased, by which BERTEmbedder reads texts; layouts have numbers of their own. */
 const bertPieces = 30522
+/** Layouts of the paper have 8192 tokens; each is a name here, so that a hostile file must not say how many. */
+const mostLabels = 2 ** 16
 
 /** ClassEmbedder; of 1001 classes the last is ImageNet's thousand's none. The file keeps no names. */
 function classesOf(names: Names): ConfigJson {

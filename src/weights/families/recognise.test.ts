@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { modelConfig } from '../../pipelines/model-config.js'
 import { published, shapesOf } from '../../testing/published.js'
 import { families, recognise } from './recognise.js'
@@ -18,5 +19,40 @@ for (const { family, config, tiny } of published) {
 test('every family is recognised or has the tensors of another one', () => {
   const told = new Set(published.map(({ family }) => family))
   const rest = families.map(({ name }) => name).filter(name => !told.has(name))
-  assert.deepEqual(rest, ['sd2-v', 'sdxl-inpainting', 'sdxl-turbo', 'autoencoder-kl', 'autoencoder-vq', 'taesd'])
+  assert.deepEqual(rest, ['sd2-v', 'sdxl-turbo', 'autoencoder-kl', 'autoencoder-vq', 'taesd'])
+})
+
+test('shapes and names that make no sense are recognised as something or as nothing, and never fail', () => {
+  const all = published.map(({ tiny }) => [...shapesOf(tiny)])
+  const size = fc.oneof(fc.nat(40), fc.constantFrom(0, 1, 2 ** 31, 2 ** 52))
+  const change = fc.record({
+    at: fc.nat(),
+    shape: fc.option(fc.array(size, { maxLength: 5 }), { nil: undefined }),
+  })
+  fc.assert(
+    fc.property(fc.nat(all.length - 1), fc.array(change, { maxLength: 30 }), (which, changes) => {
+      const tensors = new Map(all[which])
+      const important = [...tensors.keys()].filter(name =>
+        /\.0\.|embed|label|attn_1|conv_in|conv_out|quant|to_k/.test(name),
+      )
+      for (const { at, shape } of changes) {
+        const name = important[at % important.length]!
+        if (shape === undefined) tensors.delete(name)
+        else tensors.set(name, { shape })
+      }
+      const found = recognise(tensors)
+      if (found) modelConfig.safeParse(found.config)
+    }),
+    { numRuns: 200, seed: 5 },
+  )
+})
+
+test('models that have the networks of a family but another meaning are not of it', () => {
+  const shapes = (family: string) => shapesOf(published.find(p => p.family === family)!.tiny)
+  const playground = shapes('sdxl').set('edm_mean', { shape: [4] })
+  assert.equal(recognise(playground), undefined)
+  const unclip = shapes('sdxl-refiner').set('model.diffusion_model.label_emb.0.0.weight', { shape: [256, 1536] })
+  assert.equal(recognise(unclip), undefined)
+  const pix2pix = shapes('sd1').set('model.diffusion_model.input_blocks.0.0.weight', { shape: [32, 8, 3, 3] })
+  assert.equal(recognise(pix2pix), undefined)
 })

@@ -30,9 +30,18 @@ function withoutProjection(tower: TowerWords | undefined): TowerWords | undefine
   return rest
 }
 
-const isVector = ({ unet }: Parts): boolean => unet?.num_classes === 'sequential'
-const isBase = (parts: Parts): boolean => isVector(parts) && parts.towers.length === 2
-const hasKey = ({ names }: Parts, key: string): boolean => names.has(key)
+const outdim = 256
+const widthOf = (tower: TowerWords | undefined): number =>
+  tower === undefined ? 0 : 'hidden_size' in tower ? (tower.projection_dim ?? tower.hidden_size) : tower.embed_dim
+
+/** Whether the UNet is told the pooled text and so many sizes, and nothing else: unCLIP's is told of a picture. */
+const isTold = ({ unet, towers }: Parts, sizes: number): boolean =>
+  unet?.num_classes === 'sequential' && unet.adm_in_channels === widthOf(towers.at(-1)) + sizes * outdim
+
+/** Playground 2.5 and CosXL have the networks of XL and other noise levels; comfy/supported_models.py, SDXL. */
+const hasOtherLevels = ({ names }: Parts): boolean => names.has('edm_mean') || names.has('edm_vpred')
+
+const isBase = (parts: Parts): boolean => parts.towers.length === 2 && isTold(parts, 6) && !hasOtherLevels(parts)
 
 interface Kind {
   readonly name: string
@@ -58,7 +67,7 @@ const kinds: readonly Kind[] = [
     name: 'sdxl-refiner',
     title: 'Stable Diffusion XL refiner',
     size: 128,
-    fits: parts => isVector(parts) && parts.towers.length === 1 && beside(parts) === 0,
+    fits: parts => parts.towers.length === 1 && isTold(parts, 5) && beside(parts) === 0,
     last: 'aesthetic_score',
   },
 ]
@@ -77,14 +86,14 @@ export const stableDiffusionXls: readonly Family[] = kinds.map(({ name, title, s
         embedders: [...parts.towers.slice(0, -1).map(clip), openClip(parts.towers.at(-1))],
         zero_empty: last === undefined,
       },
-      sizes: { values: ['original_size', 'crop', last ?? 'target_size'], outdim: 256 },
+      sizes: { values: ['original_size', 'crop', last ?? 'target_size'], outdim },
       ...conditioning,
     },
     // The originals' LegacyDDPMDiscretization has the betas of Stable Diffusion 1. Files that predict v say so by a key that
     // holds nothing, `v_pred`, and `ztsnr` for a schedule without signal at its end; comfy/supported_models.py, SDXL.
     diffusion: {
-      ...linearBetas(0.00085, 0.012, hasKey(parts, 'v_pred') ? 'v' : 'epsilon'),
-      ...(hasKey(parts, 'v_pred') && hasKey(parts, 'ztsnr') && { zero_terminal_snr: true }),
+      ...linearBetas(0.00085, 0.012, parts.names.has('v_pred') ? 'v' : 'epsilon'),
+      ...(parts.names.has('v_pred') && parts.names.has('ztsnr') && { zero_terminal_snr: true }),
     },
   }),
 }))
