@@ -1,31 +1,41 @@
 import { z } from 'zod'
-import { adaptModel } from '../pipelines/adapted-model.js'
-import { checkpointModel } from '../pipelines/checkpoint-model.js'
-import { writeCompvis, writeDiffusers } from '../pipelines/export.js'
+import { convert as converting, exportFormatNames, exportFormats, weightTypes } from '../pipelines/export/index.js'
 import { bundledModel } from '../pipelines/load.js'
 import type { Command } from '../schema/index.js'
-import { checkpointAt } from '../train/learner.js'
 import type { Io } from './io.js'
 import { modelFlags, weighed } from './model-flags.js'
+
+const formats = exportFormatNames.map(name => `${name}: ${exportFormats[name].what}`)
 
 export const convertCommand = {
   name: 'convert',
   summary: 'Write a model as other tools load it',
   details:
-    "Writes one file with the names of CompVis' checkpoints, or a folder of diffusers; with --lora the adapters become " +
+    'Takes any model that latentkit loads, and writes it piece by piece, whatever its size; with --lora the adapters become ' +
     'part of the weights.',
   options: z.strictObject({
     out: z
       .string()
       .meta({ positional: true })
-      .describe('a .safetensors file for CompVis’ names, anything else is the folder of diffusers'),
+      .describe(
+        'where to write; its name tells the format: .safetensors, .ckpt, .gguf, any other a folder of diffusers',
+      ),
     ...modelFlags,
+    format: z
+      .enum(exportFormatNames)
+      .optional()
+      .describe(`the format, where the name does not tell it: ${formats.join('; ')}`),
+    dtype: z
+      .enum(weightTypes)
+      .optional()
+      .describe('the type of the weights (default as they are); those after bf16 are GGUF’s alone'),
     json: z.boolean().default(false).describe('one JSON object'),
   }),
   examples: [
     { line: 'latentkit convert --model runs/cats/model.safetensors cats', what: 'a folder for diffusers' },
+    { line: 'latentkit convert --model v1-5-pruned.ckpt v1-5.gguf --dtype q8_0', what: 'a quarter as large' },
     {
-      line: 'latentkit convert --lora style.safetensors:0.7 emoji-style.safetensors',
+      line: 'latentkit convert --lora style.safetensors:0.7 emoji-style.safetensors --format latentkit',
       what: 'the bundled model with an adapter in it',
     },
   ],
@@ -33,15 +43,8 @@ export const convertCommand = {
 
 /** `latentkit convert`. */
 export async function convert(flags: z.output<typeof convertCommand.options>, { out }: Io): Promise<{ path: string }> {
-  const { out: path, model: file, lora, json, config, withoutAverages } = flags
-  const checkpoint = await checkpointAt(file ?? bundledModel(), { config, withoutAverages })
-  const base = checkpointModel(checkpoint)
-  const model = await adaptModel(base, { loras: lora.map(weighed) })
-  try {
-    await (path.endsWith('.safetensors') ? writeCompvis : writeDiffusers)(model, path)
-  } finally {
-    await model.checkpoint.close()
-  }
+  const { out: path, model = bundledModel(), lora, json, ...options } = flags
+  await converting(model, path, { ...options, loras: lora.map(weighed) })
   if (!json) out(`${path}\n`)
   return { path }
 }

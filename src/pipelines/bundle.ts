@@ -1,7 +1,5 @@
-import { FileError } from '../platform/errors.js'
 import type { Checkpoint, CheckpointContents } from '../weights/checkpoint.js'
-import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
-import type { TensorToWrite } from '../weights/safetensors.js'
+import { recoded } from '../weights/recode.js'
 import { checkpointModel } from './checkpoint-model.js'
 
 /**
@@ -12,19 +10,7 @@ import { checkpointModel } from './checkpoint-model.js'
  */
 export function bundle(checkpoint: Checkpoint, licences: string): CheckpointContents {
   checkpointModel(checkpoint)
-  const weights = new Map<string, TensorToWrite>()
-  for (const [name, { shape }] of checkpoint.weights) {
-    const bytes = async () => {
-      const half = fromFloat32(toFloat32(await checkpoint.read(name)), shape, 'F16')
-      if (!toFloat32(half).every(Number.isFinite))
-        throw new FileError(
-          checkpoint.name,
-          `"${name}" holds numbers that float16 cannot: it is damaged or has diverged`,
-        )
-      return half.bytes
-    }
-    weights.set(name, { dtype: 'F16', shape, bytes })
-  }
+  const weights = new Map([...checkpoint.weights].map(([name, tensor]) => [name, recoded(name, tensor, 'F16')]))
   const { info, training } = checkpoint
   const step = training?.values.step
   const recipe = { ...info.recipe, ...(typeof step === 'number' && { trained_steps: step }) }

@@ -92,6 +92,16 @@ function decode(written: string): string {
   return new TextDecoder().decode(Uint8Array.from(bytes))
 }
 
+/** The files of a tokenizer as Hugging Face has them, from the merges alone. Source: simple_tokenizer.py, __init__. */
+export function clipVocabularyFiles(merges: string): { 'vocab.json': string; 'merges.txt': string } {
+  const { names } = readMerges(merges)
+  const lines = merges.split('\n').slice(1, MOST_MERGES + 1)
+  return {
+    'vocab.json': JSON.stringify(Object.fromEntries(names.map((name, id) => [name, id]))),
+    'merges.txt': `#version: 0.2\n${lines.filter(line => line !== '').join('\n')}\n`,
+  }
+}
+
 /** All symbols by the names the files give them, and the merges by their pairs. */
 function readMerges(text: string): { names: string[]; merges: Map<number, number> } {
   if (text.length > LARGEST)

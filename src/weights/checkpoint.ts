@@ -76,13 +76,20 @@ export function encodeCheckpoint(contents: CheckpointContents<TensorData>): Uint
 }
 
 function flatten<Tensor extends TensorToWrite>({ info, weights, training }: CheckpointContents<Tensor>) {
-  const { library, config, vocabulary, recipe, data, licences } = checkpointInfoSchema.parse(info)
   const tensors = new Map<string, Tensor>(weights)
   for (const name of weights.keys()) {
     if (name.startsWith(trainingPrefix))
       throw new RangeError(`A weight cannot be called ${name}: ${trainingPrefix} is for the training state`)
   }
   for (const [name, tensor] of training?.tensors ?? []) tensors.set(trainingPrefix + name, tensor)
+  const metadata = checkpointMetadata(info)
+  if (training) metadata.set(`${metadataPrefix}training`, JSON.stringify(training.values))
+  return { tensors, metadata }
+}
+
+/** What a file carries to be a checkpoint, of whatever format it is. */
+export function checkpointMetadata(info: CheckpointInfo): Map<string, string> {
+  const { library, config, vocabulary, recipe, data, licences } = checkpointInfoSchema.parse(info)
   const texts: Record<string, string | undefined> = {
     format: String(formatVersion),
     library,
@@ -91,11 +98,10 @@ function flatten<Tensor extends TensorToWrite>({ info, weights, training }: Chec
     recipe: recipe && JSON.stringify(recipe),
     data,
     licences,
-    training: training && JSON.stringify(training.values),
   }
   const metadata = new Map<string, string>()
   for (const [key, text] of Object.entries(texts)) if (text !== undefined) metadata.set(metadataPrefix + key, text)
-  return { tensors, metadata }
+  return metadata
 }
 
 /**

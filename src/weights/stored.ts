@@ -7,7 +7,9 @@ import type { StoredTensor, TensorFile, TensorInfo } from './tensor-file.js'
  * All tensors of a file as if each lay somewhere in one piece, which those of pickles and GGUF need not: what has no place
  * of its own is made when it is read, and kept by nobody.
  */
-export function storedTensors(file: TensorFile<TensorInfo | StoredTensor>): Map<string, StoredTensor> {
+export function storedTensors(
+  file: Pick<TensorFile<TensorInfo | StoredTensor>, 'name' | 'tensors' | 'read'>,
+): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>()
   for (const [name, info] of file.tensors) {
     const stored = 'source' in info ? info : computedTensor(file.name, info, async () => (await file.read(name)).bytes)

@@ -32,3 +32,45 @@ export function scheduleFromDiffusers(json: unknown, file: string): Record<strin
     ...(rescale_betas_zero_snr && prediction_type !== 'epsilon' && { zero_terminal_snr: true }),
   }
 }
+
+/** What of a noise schedule diffusers can say. */
+interface Schedule {
+  readonly parameterization: string
+  readonly timesteps: number
+  readonly beta_schedule: string
+  readonly linear_start: number
+  readonly linear_end: number
+  readonly cosine_s: number
+  readonly zero_terminal_snr: boolean
+}
+
+const keyOf = (table: Readonly<Record<string, string>>, value: string): string | undefined =>
+  Object.keys(table).find(key => table[key] === value)
+
+/**
+ * The scheduler_config.json of a noise schedule: DDIM as CompVis has it, which ends at the first training step and counts
+ * them from 1.
+ *
+ * Throws RangeError where diffusers has no word for it.
+ */
+export function scheduleToDiffusers(given: Schedule): Record<string, unknown> {
+  const { beta_schedule, parameterization, timesteps, linear_start, linear_end, cosine_s, zero_terminal_snr } = given
+  const [schedule, prediction] = [keyOf(betaSchedules, beta_schedule), keyOf(predictions, parameterization)]
+  if (schedule === undefined || prediction === undefined || cosine_s !== 8e-3)
+    throw new RangeError(
+      `diffusers has no schedule for ${beta_schedule} (cosine_s ${cosine_s}) and ${parameterization}`,
+    )
+  return {
+    _class_name: 'DDIMScheduler',
+    beta_start: linear_start,
+    beta_end: linear_end,
+    beta_schedule: schedule,
+    clip_sample: false,
+    num_train_timesteps: timesteps,
+    prediction_type: prediction,
+    ...(zero_terminal_snr && { rescale_betas_zero_snr: true }),
+    set_alpha_to_one: false,
+    steps_offset: 1,
+    timestep_spacing: zero_terminal_snr ? 'trailing' : 'leading',
+  }
+}

@@ -3,24 +3,24 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { LatentkitError } from '../platform/errors.js'
-import { bytesSource } from '../platform/sources.js'
-import { hostTensor, openDevice } from '../runtime/index.js'
-import { tinyCheckpoint, tinyConfig } from '../testing/tiny-model.js'
-import { drawing } from '../testing/values.js'
-import { openCheckpoint } from '../weights/checkpoint.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { bytesSource } from '../../platform/sources.js'
+import { hostTensor, openDevice } from '../../runtime/index.js'
+import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
+import { drawing } from '../../testing/values.js'
+import { openCheckpoint } from '../../weights/checkpoint.js'
 import {
   autoencoderFromDiffusers,
   autoencoderRenames,
   unetFromDiffusers,
   unetRenames,
-} from '../weights/diffusers/index.js'
-import { openWeights } from '../weights/open-weights.js'
-import { renamedFile } from '../weights/rename.js'
-import { checkpointModel } from './checkpoint-model.js'
-import { writeCompvis, writeDiffusers } from './export.js'
-import type { ModelConfig } from './model-config.js'
-import { decodingProgram } from './programs.js'
+} from '../../weights/diffusers/index.js'
+import { openWeights } from '../../weights/open-weights.js'
+import { renamedFile } from '../../weights/rename.js'
+import { checkpointModel } from '../checkpoint-model.js'
+import type { ModelConfig } from '../model-config.js'
+import { decodingProgram } from '../programs.js'
+import { writeCompvis, writeDiffusers } from './index.js'
 
 let folder: string
 before(async () => {
