@@ -83,12 +83,14 @@ const present = (config: ConditioningConfig | ConditioningRecipe | undefined): P
     config?.[name] === undefined ? [] : [{ name, conditioning, config: config[name] }],
   )
 
+const rootOf = ([first]: readonly Present[]): string => first?.conditioning.root?.(first.config) ?? 'cond_stage_model'
+
 /** Where a model's i-th conditioning has its parameters: the first where the originals have their only one, others below. */
-function parameterPath(all: readonly Present[], i: number): string {
-  const first = all[0]!
-  const root = first.conditioning.root?.(first.config) ?? 'cond_stage_model'
-  return i === 0 ? root : `${root}.${all[i]!.name}`
-}
+const parameterPath = (all: readonly Present[], i: number): string =>
+  i === 0 ? rootOf(all) : `${rootOf(all)}.${all[i]!.name}`
+
+/** Where all conditionings of a model have their parameters. */
+export const conditionsRoot = (config: ConditioningConfig | undefined): string => rootOf(present(config))
 
 /** What the UNet of a model must be made for, and why it cannot be where that is so. */
 export function reachOf(
@@ -274,10 +276,6 @@ export function checkRequest(config: ConditioningConfig | undefined, request: Re
     )
   }
 }
-
-/** Whether a model takes a condition, by the name of its setting. */
-export const takesCondition = (config: ConditioningConfig | undefined, name: string): boolean =>
-  present(config).some(({ conditioning }) => Object.hasOwn(conditioning.request, name))
 
 /** The size of the picture that a request means, where it means one. */
 export function sizeOfRequest(config: ConditioningConfig | undefined, request: Request) {

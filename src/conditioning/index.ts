@@ -7,6 +7,7 @@ export {
   checkRequest,
   conditioningConfig,
   conditioningRecipe,
+  conditionsRoot,
   deepestCondition,
   embedConditions,
   embedderScope,
@@ -19,7 +20,6 @@ export {
   requestShape,
   sizeOfRequest,
   stack,
-  takesCondition,
   textShapeOf,
   withFiles,
 } from './conditions.js'

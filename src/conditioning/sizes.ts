@@ -24,11 +24,12 @@ const config = z.strictObject({
   values: z
     .array(z.enum(['original_size', 'crop', 'target_size', 'aesthetic_score']))
     .min(1)
+    .max(16)
     .default(['original_size', 'crop', 'target_size'])
     .describe(
       'what is told, in this order: XL base the first three, its refiner aesthetic_score instead of target_size',
     ),
-  outdim: z.int().positive().default(256).describe('width that each number becomes'),
+  outdim: z.int().positive().max(65536).default(256).describe('width that each number becomes'),
 })
 type Config = z.output<typeof config>
 

@@ -1,4 +1,5 @@
 import { fileInfo, joinPath } from '#platform'
+import { conditionsRoot } from '../../conditioning/index.js'
 import { type Dataset, drawPictures, openFolder } from '../../data/index.js'
 import { checkpointModel } from '../../pipelines/checkpoint-model.js'
 import { Model } from '../../pipelines/model.js'
@@ -24,7 +25,7 @@ export async function* trainDreambooth(options: FineTuneOptions<DreamboothRecipe
   const { base, recipe, device, signal } = options
   const { prior, training, text_encoder } = recipe
   const { config, conditions } = checkpointModel(base)
-  const trained = ['model.diffusion_model.', ...(text_encoder ? ['cond_stage_model.'] : [])]
+  const trained = ['model.diffusion_model.', ...(text_encoder ? [`${conditionsRoot(config.conditioning)}.`] : [])]
   const classes = prior && (yield* classPictures(base, prior, device, signal))
 
   async function* batches(own: Task['batches'], { sourceOf }: Tools): AsyncGenerator<TrainEvent, Task['batches']> {
