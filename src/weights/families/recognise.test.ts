@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { modelConfig } from '../../pipelines/model-config.js'
 import { published, shapesOf } from '../../testing/published.js'
+import { unetConfig } from '../../unet/config.js'
+import { firstStageWords } from './first-stage-words.js'
+import { namesOf } from './names.js'
 import { families, recognise } from './recognise.js'
+import { unetWords } from './unet-words.js'
 
 for (const { family, config, tiny } of published) {
   for (const [size, json] of Object.entries({ 'full size': config, 'few channels': tiny })) {
@@ -55,4 +60,48 @@ test('models that have the networks of a family but another meaning are not of i
   assert.equal(recognise(unclip), undefined)
   const pix2pix = shapes('sd1').set('model.diffusion_model.input_blocks.0.0.weight', { shape: [32, 8, 3, 3] })
   assert.equal(recognise(pix2pix), undefined)
+})
+
+type Shapes = Record<string, readonly number[]>
+/** Names and shapes that the reference code gives its own tensors, and the configuration that it was given. */
+async function reference(
+  name: string,
+): Promise<{ config: Record<string, unknown>; names: ReturnType<typeof namesOf> }> {
+  const url = new URL(`../../../fixtures/weights/diffusers/${name}.json`, import.meta.url)
+  const { compvisConfig, compvis } = JSON.parse(await readFile(url, 'utf8')) as {
+    compvisConfig: Record<string, unknown>
+    compvis: Shapes
+  }
+  const shapes = Object.entries(compvis).map(([name, shape]) => [name, { shape }] as const)
+  return { config: compvisConfig, names: namesOf(new Map(shapes)) }
+}
+
+for (const name of ['unet-sd1', 'unet-sd2', 'unet-sdxl']) {
+  test(`${name}: the reference code's names give its configuration`, async () => {
+    const { config, names } = await reference(name)
+    const { image_size, num_heads, num_head_channels, spatial_transformer_attn_type } = config
+    const untold = { image_size, num_heads, num_head_channels, spatial_transformer_attn_type }
+    const told = unetConfig.parse({ ...JSON.parse(JSON.stringify(untold)), ...unetWords(names, '') })
+    // `legacy` is another rule for the same heads.
+    const { attention_resolutions: a, legacy: _, ...found } = told
+    const { attention_resolutions: b, legacy: __, ...wanted } = unetConfig.parse(config)
+    assert.deepEqual(found, { ...wanted, use_spatial_transformer: found.use_spatial_transformer })
+    assert.deepEqual(a.toSorted(), b.toSorted())
+  })
+}
+
+test("an autoencoder: the reference code's names give its configuration", async () => {
+  for (const name of ['autoencoder-kl', 'autoencoder-kl-attention']) {
+    const { config, names } = await reference(name)
+    const {
+      class: _,
+      scale_factor: __,
+      ddconfig,
+      ...wanted
+    } = config as { [word: string]: unknown; ddconfig: { resolution: number; attn_resolutions: number[] } }
+    const found = firstStageWords(names, '') as unknown as typeof config & { ddconfig: object }
+    // How large its pictures were is not told: sizes are counted from 256.
+    const attn_resolutions = ddconfig.attn_resolutions.map(size => (256 * size) / ddconfig.resolution)
+    assert.deepEqual(found, { ...wanted, ddconfig: { ...ddconfig, resolution: 256, attn_resolutions } })
+  }
 })
