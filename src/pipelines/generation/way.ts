@@ -1,4 +1,4 @@
-import { type Level, lastSteps, type Step, samplingPlan } from '../../diffusion/index.js'
+import { type Level, type Step, samplingPlan } from '../../diffusion/index.js'
 import {
   type BatchNoise,
   type Noise,
@@ -31,6 +31,7 @@ export interface Way {
 
 interface Course {
   readonly path: readonly Step[]
+  readonly start: Level
   readonly startScale: number
   readonly options?: Omit<SampleOptions, 'noise'>
   noise(request: Parameters<typeof plainNoise>[0]): BatchNoise
@@ -44,11 +45,11 @@ interface Course {
  */
 export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'model'>): Way {
   const { sampler, eta } = plan
-  const { path, startScale, options, noise } = courseOf(plan, alphasCumprod)
+  const { path, start, startScale, options, noise } = courseOf(plan, alphasCumprod)
   const source = plan.noiseSource ?? (plan.profile ? profiles[plan.profile].draws : 'cpu')
   return {
     steps: path.length,
-    start: path[0]!.from,
+    start,
     startScale,
     noise: ({ seeds, first, shape: [, ...shape] }) =>
       noise({ pictures: seeds.map((seed, i) => pictureOf(plan, seed, first + i)), shape, source }),
@@ -65,17 +66,19 @@ function courseOf(plan: Plan, alphasCumprod: ArrayLike<number>): Course {
   const { steps, sampler, seedDelta, init } = plan
   const asked = { ...plan, alphasCumprod }
   if (plan.profile === undefined) {
+    const path = samplingPlan(alphasCumprod, { ...asked, steps, strength: init?.strength })
     return {
-      path: samplingPlan(alphasCumprod, { ...asked, steps, strength: init?.strength }),
+      path,
+      start: path[0]!.from,
       startScale: 1,
       noise: plainNoise,
     }
   }
   const tool = profiles[plan.profile]
-  const whole = profileWay(tool, asked)
-  const way = { ...whole, steps: lastSteps(whole.steps, init?.strength ?? 1) }
+  const way = profileWay(tool, { ...asked, strength: init?.strength })
   return {
     path: way.steps,
+    start: way.start,
     startScale: way.startScale,
     options: way.options,
     noise: request => profileNoise(tool, way, { ...request, sampler, seedDelta }),

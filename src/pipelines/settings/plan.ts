@@ -5,14 +5,13 @@ import {
   type Request,
   requestFields,
   sizeOfRequest,
-  takesCondition,
 } from '../../conditioning/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { type Sampler, samplers } from '../../samplers/index.js'
 import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
-import { fitInit, type Init, sizeOfInit, splitInit } from './init.js'
+import { fitInit, type Init, listensTo, sizeOfInit, splitInit } from './init.js'
 import { withProfile } from './profile.js'
 import { seedsOf } from './seeds.js'
 import { checkSides } from './size.js'
@@ -52,7 +51,7 @@ export function planGeneration(
 ): Plan {
   const { seed, count, seeds, variationSeed, ...all } = validate(
     generateSettings,
-    withProfile(given, name => takesCondition(config.conditioning, name)),
+    withProfile(given, name => listensTo(config.conditioning, name)),
     'generate',
   )
   const fields = Object.keys(requestFields)

@@ -7,6 +7,7 @@ import {
   type Step,
   schedules,
 } from '../../diffusion/index.js'
+import type { SamplerName } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
 
@@ -22,6 +23,8 @@ const aligned = {
   sd1: [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029],
   sdxl: [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.38, 0.234, 0.113, 0.029],
 } as const
+
+const byTimesteps = (sampler: SamplerName) => sampler === 'ddim' || sampler === 'plms'
 
 /**
  * The steps of DDIM and PLMS: those of the original, of which the last is left out, so that a picture ends at timestep 1
@@ -82,10 +85,16 @@ export const a1111: Profile = {
   },
   way(request, rules, levels) {
     const { sampler, alphasCumprod, steps } = request
-    if (sampler === 'ddim' || sampler === 'plms') return { steps: timestepSteps(alphasCumprod, steps), startScale: 1 }
+    if (byTimesteps(sampler)) return { steps: timestepSteps(alphasCumprod, steps), startScale: 1 }
     // A checkpoint's buffers are float32 there, and the ends of the levels are theirs to the last digit.
     const rounded = { ...request, alphasCumprod: Float32Array.from(alphasCumprod) }
     return fromNoiseAlone(kDiffusionSteps(rounded, rules, levels))
+  },
+  // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
+  fromPicture: {
+    taken: (steps, strength, sampler) =>
+      Math.floor(Math.min(strength, 0.999) * steps) + (byTimesteps(sampler) ? -1 : 1),
+    above: byTimesteps,
   },
   noise(request, { brownian }) {
     const { source, pictures, seedDelta = 0 } = request

@@ -56,6 +56,11 @@ export const comfyui: Profile = {
     const fromTop = first !== undefined && first.sigma / first.alpha > highest * (1 - 1e-5)
     return fromTop ? { steps, startScale: 1 } : fromNoiseAlone(steps)
   },
+  // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
+  fromPicture: {
+    planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
+    taken: steps => steps,
+  },
   options: () => ({ wholeTimesteps: true }),
   noise(request, { brownian }) {
     const { start } = plainNoise({ ...request, source: 'cpu' })

@@ -26,6 +26,8 @@ export const compvis: Profile = {
     const timesteps = ddimTimesteps(schedule === 'quadratic' ? 'quad' : 'uniform', steps, alphasCumprod.length)
     return { steps: compvisSteps(alphasCumprod, timesteps), startScale: 1 }
   },
+  // scripts/img2img.py: t_enc = int(strength * steps), stochastic_encode to it, decode from the step below.
+  fromPicture: { taken: (steps, strength) => Math.floor(strength * steps), above: () => true },
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
   noise: plainNoise,
 }

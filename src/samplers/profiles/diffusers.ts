@@ -115,6 +115,8 @@ export const diffusers: Profile = {
       startScale: startScaleOf(name, plan),
     }
   },
+  // pipeline_stable_diffusion_img2img.py, get_timesteps.
+  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps) },
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
   noise: plainNoise,
 }

@@ -1,5 +1,6 @@
 import {
   discreteSigmas,
+  type Level,
   type Levels,
   type SamplingSchedule,
   type ScheduleOptions,
@@ -30,6 +31,18 @@ export interface WayRequest extends ScheduleOptions {
   readonly schedule: SamplingSchedule
   readonly steps: number
   readonly alphasCumprod: ArrayLike<number>
+  /** How much of a picture is painted anew, up to 1; undefined starts from noise alone. */
+  readonly strength?: number | undefined
+}
+
+/** How a tool starts from a picture: the last of its steps are taken. */
+export interface PictureRules {
+  /** Steps that are planned, where those are not as many as asked for. */
+  planned?(steps: number, strength: number): number
+  /** How many steps are taken where so many are asked for. */
+  taken(steps: number, strength: number, sampler: SamplerName): number
+  /** Whether the picture is noised to one level above that of the first step. */
+  above?(sampler: SamplerName): boolean
 }
 
 /** Steps, and what unit normals are multiplied by to start, in the coordinates that the network sees. */
@@ -60,6 +73,7 @@ export interface Profile {
   /** Those of them that it has by a formula of its own. */
   readonly formulas?: Partial<Readonly<Record<SamplingSchedule, Levels>>>
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
+  readonly fromPicture: PictureRules
   /** How its samplers differ from the table's. */
   options?(request: WayRequest): Pick<SampleOptions, 'wholeTimesteps' | 'lowerOrderFinal'>
   noise(request: NoiseRequest, rules: SamplerRules): BatchNoise
@@ -67,6 +81,8 @@ export interface Profile {
 
 /** The way of a tool from noise to a picture. */
 export interface ProfileWay extends Started {
+  /** Where it begins: the level that a picture is noised to. */
+  readonly start: Level
   readonly options: Pick<SampleOptions, 'eta' | 'wholeTimesteps' | 'lowerOrderFinal'>
 }
 
@@ -83,14 +99,31 @@ export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
     )
   }
   const levels = profile.formulas?.[request.schedule] ?? schedules[request.schedule].levels
-  const started = profile.way(request, rules, levels)
-  if (started.steps.length === 0) {
-    throw new RangeError(`${profile.label} takes no step with ${request.sampler} at ${request.steps}; choose more`)
-  }
   return {
-    ...started,
+    ...begun(profile, request, profile.way(planned(profile, request), rules, levels)),
     options: { ...profile.options?.(request), ...(rules.eta !== undefined && { eta: rules.eta }) },
   }
+}
+
+function planned({ fromPicture }: Profile, request: WayRequest): WayRequest {
+  const { steps, strength } = request
+  if (strength === undefined) return request
+  return { ...request, steps: fromPicture.planned?.(steps, strength) ?? steps }
+}
+
+/** The part of a way that is taken, and where it begins. */
+function begun({ label, fromPicture }: Profile, request: WayRequest, whole: Started): Started & { start: Level } {
+  const { sampler, steps: asked, strength } = request
+  const taken = strength === undefined ? whole.steps.length : fromPicture.taken(asked, strength, sampler)
+  const first = Math.max(whole.steps.length - taken, 0)
+  const steps = whole.steps.slice(first)
+  const above = strength !== undefined && fromPicture.above?.(sampler)
+  const start = whole.steps[above ? first - 1 : first]?.from
+  if (start && steps.length > 0) return { ...whole, steps, start }
+  const from = strength === undefined ? '' : ` from a picture at strength ${strength}`
+  throw new RangeError(
+    `${label} has no way of ${asked} steps by ${sampler}${from}; choose ${above && steps.length > 0 ? 'a smaller strength' : 'more steps'}`,
+  )
 }
 
 /** The noise of a tool's way. */

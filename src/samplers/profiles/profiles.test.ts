@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { cumulativeAlphas, makeBetas, type SamplingSchedule, slerp } from '../../diffusion/index.js'
+import {
+  compvisStart,
+  cumulativeAlphas,
+  ddimTimesteps,
+  discreteSigmas,
+  makeBetas,
+  type SamplingSchedule,
+  slerp,
+} from '../../diffusion/index.js'
 
 import { philoxGenerator, torchGenerator } from '../../random/index.js'
 import { scale } from '../model.js'
 import { type SamplerName, sample } from '../table.js'
 import type { NoiseSource } from './draws.js'
-import { type Profile, profileNoise, profileWay } from './profile.js'
+import { type Profile, profileNoise, profileWay, rulesOf } from './profile.js'
 import { profiles } from './table.js'
 
 /** A sampling by the tool itself, of a formula in place of a network. */
@@ -137,4 +145,32 @@ test('every sampler and schedule of a profile makes a way, all others are refuse
       /has no schedule/,
     )
   }
+})
+
+test('from a picture each tool takes the last of its steps', () => {
+  const rules: readonly [keyof typeof profiles, SamplerName, number, number, number, number][] = [
+    // Asked for, strength, steps taken, timestep that the picture is noised to.
+    ['compvis', 'ddim', 50, 0.75, 37, 741],
+    ['diffusers', 'ddim', 50, 0.75, 37, 721],
+    ['a1111', 'euler', 20, 0.75, 16, 788.6842],
+    ['a1111', 'ddim', 20, 0.75, 14, 751],
+    ['a1111', 'euler', 20, 1, 20, 999],
+    ['comfyui', 'euler', 20, 0.5, 20, 486.6923],
+    ['sdcpp', 'euler', 20, 0.75, 16, 788.6842],
+    ['sdcpp', 'euler', 20, 1, 20, 999],
+  ]
+  for (const [name, sampler, steps, strength, taken, t] of rules) {
+    const profile: Profile = profiles[name]
+    const { schedule } = rulesOf(profile, sampler)
+    const way = profileWay(profile, { sampler, schedule, steps, strength, alphasCumprod })
+    assert.equal(way.steps.length, taken, `${name}, ${sampler}`)
+    const sigma = way.start.sigma / way.start.alpha
+    assert.ok(Math.abs(sigma / discreteSigmas(alphasCumprod).tToSigma(t) - 1) < 1e-3, `${name}, ${sampler}: ${sigma}`)
+  }
+  const asked = { sampler: 'ddim', schedule: 'uniform', steps: 50, alphasCumprod } as const
+  const own = compvisStart(alphasCumprod, ddimTimesteps('uniform', 50, 1000), { steps: 50, strength: 0.6 })
+  const { steps, start } = profileWay(profiles.compvis, { ...asked, strength: 0.6 })
+  assert.deepEqual({ steps, level: start }, own)
+  assert.throws(() => profileWay(profiles.compvis, { ...asked, strength: 1 }), /choose a smaller strength/)
+  assert.throws(() => profileWay(profiles.compvis, { ...asked, strength: 0.01 }), /choose more steps/)
 })

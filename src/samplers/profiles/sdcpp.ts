@@ -51,5 +51,7 @@ export const sdcpp: Profile = {
     const end = request.sampler === 'tcd' ? vpLevel(request.alphasCumprod[0]!) : undefined
     return fromNoiseAlone(end ? steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step)) : steps)
   },
+  // src/stable-diffusion.cpp, t_enc.
+  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
   noise: plainNoise,
 }
