@@ -7,6 +7,7 @@ export {
   conditionings,
   type Neighbours,
 } from './conditioning/index.js'
+export { type SamplingSchedule, schedules } from './diffusion/index.js'
 export { type PullEvent, type PullOptions, pull } from './hub/index.js'
 export type { Image, Parameters } from './image/index.js'
 export { decodeImage, describePng, encodePng, formatParameters } from './image/index.js'
@@ -88,7 +89,7 @@ export {
   openDevice,
   type Processes,
 } from './runtime/index.js'
-export { type SamplerName, samplers } from './samplers/index.js'
+export { type Profile, type ProfileName, profiles, type SamplerName, samplers } from './samplers/index.js'
 export { SchemaError } from './schema/index.js'
 export { type Program, type Scope, trace } from './tensor/program.js'
 export { bool, type Dtype, f16, f32, i64, type Spec, type Tensor } from './tensor/tensor.js'

@@ -32,6 +32,10 @@ export const generateCommand = {
       line: 'latentkit generate "<my-cat>, blob emoji" --embedding my-cat.safetensors --lora style.safetensors:0.7',
       what: 'with a learned word and 0.7 of a LoRA',
     },
+    {
+      line: 'latentkit generate "a cat" --model sd15.safetensors --profile a1111 --sampler euler_ancestral --seed 7',
+      what: 'from the same noise as AUTOMATIC1111, by its steps',
+    },
     { line: 'latentkit generate --like cat-2.png --steps 50', what: 'a picture again, with more steps' },
   ],
 } satisfies Command
