@@ -117,12 +117,16 @@ export const clipText = {
   reader(config, stored) {
     const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
     const encoders = towersOf(config).map((tower, i) => {
-      const tokenizer = clipTokenizer({ merges }, { padding: tower.padding })
+      const { padding } = tower
+      const tokenizer = clipTokenizer({ merges }, { padding })
       if (tokenizer.size > tower.vocab_size)
         throw new LatentkitError(
           `has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${tower.vocab_size}`,
         )
-      return { input: tokensName(i), tokenizer, length: towerLength(tower) }
+      // ComfyUI has transformers' tokenizer and no ftfy (its requirements.txt).
+      const ofStyle = (style: string) =>
+        style === 'comfyui' ? clipTokenizer({ merges }, { padding, cleaning: 'basic' }) : undefined
+      return { input: tokensName(i), tokenizer, ofStyle, length: towerLength(tower) }
     })
     return sentenceReader(encoders, stored, { told: zeroesEmpty(config) ? 'told' : undefined })
   },

@@ -8,13 +8,15 @@ import {
   type ReadPhrase,
   readPrompt,
 } from '../text/prompt/index.js'
-import type { Tokenizer } from '../text/tokenizer.js'
+import { remembered, type Tokenizer } from '../text/tokenizer.js'
 import type { Numbers, Reader, RequestField, SpokenPhrase, Stored } from './contract.js'
 
 /** A text encoder of a model: the input that holds its ids, and how many it takes at once. */
 export interface SentenceEncoder {
   readonly input: string
   readonly tokenizer: Tokenizer
+  /** The tokenizer of a prompt style whose tool has another one. */
+  ofStyle?(style: PromptStyleName): Tokenizer | undefined
   readonly length: number
 }
 
@@ -44,6 +46,12 @@ export function sentenceReader(
   { told }: { told?: string | undefined } = {},
 ) {
   const lexicons = encoders.map(({ tokenizer, length }) => lexiconOf(tokenizer, length, words))
+  const lexiconsOf = remembered((style: string) =>
+    encoders.map((encoder, i) => {
+      const tokenizer = encoder.ofStyle?.(style as PromptStyleName)
+      return tokenizer ? lexiconOf(tokenizer, encoder.length, words) : lexicons[i]!
+    }),
+  )
   const numbersOf = (chunks: readonly Chunk[], isTold = true): Numbers => ({
     ...Object.fromEntries(encoders.map(({ input }, i) => [input, chunks[i]!.ids])),
     ...(told !== undefined && { [told]: [isTold ? 1 : 0] }),
@@ -60,7 +68,7 @@ export function sentenceReader(
       // `calls` and `callsBefore` of the network are the generation's to add.
       const { promptStyle: name = 'plain', calls = 1, callsBefore } = request as Partial<SpokenOver>
       const style = promptStyles[name]
-      const options = { style, lexicons, steps: calls, firstPass: callsBefore }
+      const options = { style, lexicons: lexiconsOf(name), steps: calls, firstPass: callsBefore }
       const away = !(style.zeroesEmpty && negativePrompt === '')
       const spoken = ({ weight, stages }: ReadPhrase, isTold = true): SpokenPhrase => ({
         weight,

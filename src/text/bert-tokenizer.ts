@@ -1,3 +1,4 @@
+import { basicText } from './basic-text.js'
 import { badVocabulary, framed, remembered, type Tokenizer } from './tokenizer.js'
 
 /** Longer words become one unknown token (transformers, WordPiece max_input_chars_per_word). */
@@ -7,11 +8,6 @@ const LARGEST = 16 * 2 ** 20
 const MARKS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'] as const
 /** What stands for itself wherever it occurs in a text. */
 const SPECIAL = /(\[(?:PAD|UNK|CLS|SEP|MASK)\])/
-/** Ideographs, each of which is a word of its own (BERT's tokenization.py, _is_chinese_char). */
-const IDEOGRAPH =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b820}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
-/** Tab, newline and return are white space here though their category is control. */
-const REMOVED = /(?![\t\n\r])[\0\ufffd\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu
 /** Unicode punctuation, and the ASCII symbols that BERT counts among it. */
 const WORD = /[\p{P}$+<=>^`|~]|[^\p{P}$+<=>^`|~\p{White_Space}]+/gu
 
@@ -73,10 +69,8 @@ export function bertTokenizer(vocabulary: string): Tokenizer {
   }
 }
 
-function normalised(text: string): string {
-  const spaced = text.replace(REMOVED, '').replace(IDEOGRAPH, ' $& ')
-  return spaced
+const normalised = (text: string): string =>
+  basicText(text)
     .normalize('NFD')
     .replace(/\p{Mn}/gu, '')
     .toLowerCase()
-}

@@ -1,3 +1,4 @@
+import { basicText } from './basic-text.js'
 import { cleanText } from './clean-text.js'
 import { mergePairs, pairKey } from './pairs.js'
 import { badVocabulary, framed, remembered, type Tokenizer } from './tokenizer.js'
@@ -22,9 +23,10 @@ export interface ClipFiles {
 export interface ClipOptions {
   /**
    * `openai` (default): text is repaired and HTML unescaped as openai/CLIP and Stable Diffusion's original code do, see
-   * `cleanText`. `huggingface`: only NFC, white space and lower case, as transformers' CLIPTokenizer does.
+   * `cleanText`. `huggingface`: only NFC, white space and lower case, as transformers' CLIPTokenizerFast does. `basic`:
+   * control characters removed and ideographs apart as well, as its CLIPTokenizer does where ftfy is not installed.
    */
-  cleaning?: 'openai' | 'huggingface'
+  cleaning?: 'openai' | 'huggingface' | 'basic'
   /** `end` (default): padded with the end-of-text id, Stable Diffusion 1. `zero`: with 0, openai/CLIP and OpenCLIP. */
   padding?: 'end' | 'zero'
 }
@@ -33,6 +35,7 @@ const SPACE = /\p{White_Space}+/gu
 
 const cleaned = {
   openai: (text: string) => cleanText(text).replace(SPACE, ' ').toLowerCase(),
+  basic: (text: string) => basicText(text).normalize('NFC').replace(SPACE, ' ').toLowerCase(),
   huggingface: (text: string) => text.normalize('NFC').replace(SPACE, ' ').toLowerCase(),
 }
 

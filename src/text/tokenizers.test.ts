@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { bertTokenizer } from './bert-tokenizer.js'
 import { cleanText } from './clean-text.js'
 import { vocabularyText } from './clip-files.js'
@@ -70,6 +71,25 @@ test('BERT word pieces', async () => {
   assert.deepEqual(tokenizer.tokens('x'.repeat(101)), [100])
   assert.equal(tokenizer.decode(tokenizer.encode('unbelievable Café', 16).ids), 'unbelievable cafe')
   assert.throws(() => bertTokenizer('a\nb\n'), /no line is \[PAD\]/)
+})
+
+test('texts of many scripts have the ids that the reference code gives them', async () => {
+  const merges = await vocabularyText(await fixture('clip_vocabulary/bpe_simple_vocab_16e6.txt.gz'), 'vocabulary')
+  const tokenizers = {
+    openai: clipTokenizer({ merges }),
+    basic: clipTokenizer({ merges }, { cleaning: 'basic' }),
+    bert: bertTokenizer((await fixture('bert_vocabulary/vocab.txt')).toString()),
+  }
+  const { texts } = JSON.parse(await readFile(new URL('../../fixtures/prompts/tokens.json', import.meta.url), 'utf8'))
+  assert.ok(texts.length >= 40)
+  for (const { text, ...ids } of texts)
+    for (const name of ['openai', 'basic', 'bert'] as const)
+      assert.deepEqual(tokenizers[name].tokens(text), ids[name], `${name}: ${text}`)
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.constantFrom(...Object.values(tokenizers)), (text, tokenizer) => {
+      assert.ok(tokenizer.tokens(`${text}\ud800`).every(id => id >= 0 && id < tokenizer.size))
+    }),
+  )
 })
 
 test('repairs broken encodings and leaves what people write alone', () => {
