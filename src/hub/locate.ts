@@ -1,4 +1,4 @@
-import { baseName, fileInfo, hubPlace, listFolder } from '#platform'
+import { fileInfo, hubPlace, listFolder } from '#platform'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import { findInCache } from './cache.js'
@@ -24,17 +24,18 @@ export async function locate(from: SourceLike): Promise<SourceLike> {
   return name!.file === undefined ? modelIn(found, from) : found
 }
 
-/** A folder of diffusers as it is; else the only file of weights in it. */
+/** Full precision before variants, safetensors before pickles. */
+const preferred = [/^[^.]+\.safetensors$/i, /\.safetensors$/i, /\.(safetensors|ckpt|gguf|pt|pth|bin)$/i]
+
+/** A folder of diffusers as it is; else its file of weights. */
 async function modelIn(folder: string, name: string): Promise<string> {
-  const files = (await listFolder(folder)).filter(entry => entry.kind === 'file')
-  if (files.some(file => file.name === 'model_index.json' || file.name === 'config.json')) return folder
-  const weights = files.filter(file => /\.(safetensors|ckpt|gguf|pt|pth)$/i.test(file.name))
-  if (weights.length === 1) return weights[0]!.path
-  const names = weights.map(({ path }) => baseName(path)).join(', ')
-  throw new FileError(
-    name,
-    weights.length === 0
-      ? 'is in the cache without a model that can be loaded; pull more of its files'
-      : `holds several models (${names}); name one, as ${name}:${weights[0]!.name}`,
-  )
+  const files = (await listFolder(folder)).filter(({ kind }) => kind === 'file')
+  if (files.some(file => file.name === 'model_index.json')) return folder
+  const best = preferred.find(pattern => files.some(file => pattern.test(file.name)))
+  if (best === undefined)
+    throw new FileError(name, 'is in the cache without a model that can be loaded; pull more of its files')
+  const [first, ...others] = files.filter(file => best.test(file.name))
+  if (others.length === 0) return first!.path
+  const names = [first!, ...others].map(file => file.name).join(', ')
+  throw new FileError(name, `holds several models (${names}); name one, as ${name}:${first!.name}`)
 }

@@ -227,10 +227,10 @@ test('an abort ends a pull, and what came is there for the next', async () => {
 })
 
 test('a name on the hub that was not pulled says how to, and paths stay paths', async () => {
-  await using server = await openHubServer({ 'a.safetensors': weights, 'b.ckpt': config })
+  await using server = await openHubServer({ 'a.safetensors': weights, 'a.ckpt': config, 'b.safetensors': config })
   await assert.rejects(locate('org/name') as Promise<unknown>, /latentkit pull org\/name/)
   await pulled(server)
-  await assert.rejects(locate('org/name') as Promise<unknown>, /several models \(a\.safetensors, b\.ckpt\)/)
+  await assert.rejects(locate('org/name') as Promise<unknown>, /several models \(a\.safetensors, b\.safetensors\)/)
   for (const path of ['models/emoji.safetensors', 'emoji', './org/name', home, 'https://example.com/x/y'])
     assert.equal(await locate(path), path)
 })

@@ -1,4 +1,5 @@
 import { embedderScope, readersOf } from '../conditioning/index.js'
+import { locate } from '../hub/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import { adaptedWeights, moduleNames, openAdapter, type WeighedAdapter } from '../weights/adapters/index.js'
@@ -54,13 +55,13 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
     const learned: LearnedWord[] = []
     const adapters: WeighedAdapter[] = []
     for (const { file, weight = 1 } of loras) {
-      const adapter = await openAdapter(file)
+      const adapter = await openAdapter(await locate(file))
       opened.push(adapter)
       adapters.push({ adapter, weight })
       for (const [word, tensor] of adapter.words) learned.push(wordOf(word, await adapter.read(tensor)))
     }
     if (adapters.length > 0) adapted = { ...adapted, weights: withLoras(adapted, adapters) }
-    for (const file of words) learned.push(...(await readWords(file)))
+    for (const file of words) learned.push(...(await readWords(await locate(file))))
     if (learned.length > 0) adapted = withWords(adapted, learned)
     const counts = learned.length > 0 ? countsOf(learned) : undefined
     const hold = <T extends Pick<TensorFile, 'close'>>(file: T): T => {
@@ -129,7 +130,7 @@ function withWords(model: CheckpointModel, learned: readonly LearnedWord[]): Che
 
 /** A ControlNet's tensors by the original's names, whichever tool wrote them. */
 async function openControl(from: SourceLike, { unet_config, ...config }: ModelConfig): Promise<TensorFile<TensorInfo>> {
-  const file = await openWeights(from)
+  const file = await openWeights(await locate(from))
   return closingOnError(file, async () => {
     const own = underPrefix(file, 'control_model.')
     if (own.tensors.size > 0) return own

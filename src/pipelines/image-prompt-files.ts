@@ -1,4 +1,5 @@
 import { type ImageProjectionConfig, imageProjectionConfigOf } from '../conditioning/image-projection.js'
+import { locate } from '../hub/index.js'
 import type { ClipVisionConfig } from '../perceptual/clip-vision.js'
 import { clipVisionConfigOf } from '../perceptual/feature-networks.js'
 import { FileError } from '../platform/errors.js'
@@ -42,7 +43,7 @@ export async function openImagePrompt({
   encoder: clip,
   weight = 1,
 }: ImagePromptFiles): Promise<ImagePrompt> {
-  const file = await openWeights(from)
+  const file = await openWeights(await locate(from))
   return closingOnError(file, async () => {
     const [projection, attention] = [underPrefix(file, 'image_proj.'), underPrefix(file, 'ip_adapter.')]
     const words = imageProjectionConfigOf(projection.tensors)
@@ -52,7 +53,7 @@ export async function openImagePrompt({
         'is no IP-adapter: wanted are tensors such as image_proj.proj.weight and ip_adapter.1.to_k_ip.weight',
       )
     }
-    const encoder = await openWeights(clip)
+    const encoder = await openWeights(await locate(clip))
     const close = async () => {
       await encoder.close()
       await file.close()

@@ -1,4 +1,5 @@
 import { type MapAdapterConfig, mapAdapterConfigOf } from '../conditioning/map-adapter-network.js'
+import { locate } from '../hub/index.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import { openWeights } from '../weights/open-weights.js'
@@ -18,7 +19,7 @@ export interface MapAdapterFile {
  * @throws FileError where it is none, or one for another UNet.
  */
 export async function openMapAdapter(from: SourceLike, model: ModelConfig): Promise<MapAdapterFile> {
-  const given = await openWeights(from)
+  const given = await openWeights(await locate(from))
   return closingOnError(given, async () => {
     const inner = underPrefix(given, 'adapter.')
     const file = inner.tensors.size > 0 ? renamedFile(inner, fromDiffusers(inner.tensors), 'the T2I-adapter') : given

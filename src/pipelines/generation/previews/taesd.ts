@@ -1,6 +1,7 @@
 import { firstStageConfig } from '../../../autoencoder/config.js'
 import { decodeFirstStage } from '../../../autoencoder/first-stage.js'
 import { taesdFactor } from '../../../autoencoder/taesd.js'
+import { locate } from '../../../hub/index.js'
 import { pixelsToImage } from '../../../image/index.js'
 import { FileError } from '../../../platform/errors.js'
 import type { SourceLike } from '../../../platform/types.js'
@@ -23,7 +24,7 @@ import type { Previews } from './previews.js'
  * @throws FileError where the file holds none, or one of other latents than the model's.
  */
 export async function openTaesd({ device, latents, plan, model, signal }: Stage, from: SourceLike): Promise<Previews> {
-  const opened = await openWeights(from)
+  const opened = await openWeights(await locate(from))
   return closingOnError(opened, async () => {
     const half = [...opened.tensors.keys()].some(name => name.startsWith('decoder.'))
     const prefix = half ? '' : 'decoder.'
