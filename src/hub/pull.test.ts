@@ -51,7 +51,7 @@ test('a model fills the cache as huggingface_hub lays it out, and is not fetched
   }
   assert.equal((await readdir(at('blobs'))).length, 3)
   assert.deepEqual(await readdir(join(cache, '.locks', 'models--org--name')), [])
-  assert.equal(await locate('org/name'), at('snapshots', commit))
+  assert.equal(await locate('org/name'), at('snapshots', commit, 'model.safetensors'))
   assert.equal(await locate('org/name:model.safetensors'), at('snapshots', commit, 'model.safetensors'))
 
   server.asked.length = 0
@@ -224,6 +224,13 @@ test('an abort ends a pull, and what came is there for the next', async () => {
   }, /enough/)
   await pulled(server)
   assert.match(server.asked.at(-1)!.range!, /^bytes=[1-9]\d*-$/)
+})
+
+test('a pipeline is found as its folder', async () => {
+  await using server = await openHubServer({ 'model_index.json': config, 'unet/model.safetensors': weights })
+  const { path } = last(await pulled(server))
+  assert.equal(await locate('org/name'), path)
+  await assert.rejects(locate('org/name@v9') as Promise<unknown>, /latentkit pull org\/name@v9/)
 })
 
 test('a name on the hub that was not pulled says how to, and paths stay paths', async () => {
