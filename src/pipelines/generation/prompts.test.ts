@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../../testing/tiny-model.js'
+import { drawing } from '../../testing/values.js'
+import { fromFloat32 } from '../../weights/dtypes.js'
+import { encodeSafetensors } from '../../weights/safetensors.js'
 import { load } from '../load.js'
 import type { Model } from '../model.js'
 import { modelConfig } from '../model-config.js'
@@ -32,8 +35,10 @@ before(async () => {
 })
 after(() => Promise.all(Object.values(models).map(model => model.dispose())))
 
-interface Made {
+interface Painted {
   readonly latents: Float32Array
+}
+interface Made extends Painted {
   /** After each step. */
   readonly previews: readonly Uint8Array[]
   readonly leftOut: number
@@ -56,9 +61,9 @@ async function run(prompt: string, options: GenerateOptions = {}, name: keyof ty
 
 const distance = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (value, i) => Math.abs(value - b[i]!)))
-const same = ({ latents: a }: Made, { latents: b }: Made) =>
+const same = ({ latents: a }: Painted, { latents: b }: Painted) =>
   assert.ok(distance(a, b) < 3e-5, `differ by ${distance(a, b)}`)
-const apart = ({ latents: a }: Made, { latents: b }: Made) =>
+const apart = ({ latents: a }: Painted, { latents: b }: Painted) =>
   assert.ok(distance(a, b) > 1e-4, `differ by ${distance(a, b)}`)
 
 for (const name of ['own', 'clip', 'several'] as const) {
@@ -150,4 +155,23 @@ test('clip skip is of CLIP, as the style counts, and is told', async () => {
 
 test('a prompt that cannot be read is refused with its place', async () => {
   await assert.rejects(run('a (cat:1.2.3)'), /at character 7, .*the weight "1\.2\.3" is no number/)
+})
+
+test('further words are said as each tool says them', async () => {
+  const vectors = fromFloat32(Float32Array.from(drawing(1).normal(32).data), [2, 16])
+  const file = new File(
+    [encodeSafetensors(new Map([['emb_params', vectors]])) as Uint8Array<ArrayBuffer>],
+    'zz.safetensors',
+  )
+  await using model = await load(tinyCheckpoint(), { threads: 1, words: [file] })
+  const say = async (prompt: string, promptStyle: GenerateOptions['promptStyle']) => {
+    for await (const event of model.generate(prompt, { seed: 3, steps: 2, guidance: 40, promptStyle }))
+      if (event.type === 'image') return { latents: event.latents.data }
+    throw new Error('no picture')
+  }
+  const plain = await say('zz a', 'plain')
+  same(await say('zz a', 'a1111'), plain)
+  same(await say('embedding:zz, a', 'comfyui'), await say('zz , a', 'a1111'))
+  apart(await say('zz a', 'comfyui'), plain)
+  await assert.rejects(say('embedding:zy', 'comfyui'), /wanted a further word of the model: did you mean "zz"/)
 })
