@@ -30,6 +30,8 @@ export interface SampleOptions {
   readonly wholeTimesteps?: boolean | undefined
   /** Whether the last step of DPM++ 2M and DEIS is of first order where it does not end at a clean image. */
   readonly lowerOrderFinal?: boolean | undefined
+  /** Whether LCM takes predicted images whole, without the boundary of the consistency function. */
+  readonly wholeImages?: boolean | undefined
 }
 
 interface RunOptions extends SampleOptions {
@@ -73,8 +75,8 @@ export const samplers = {
   plms: vp('PLMS', false, (predict, x, steps, { parameterization }) =>
     plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon' }),
   ),
-  lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise }) =>
-    lcm(predict, x, steps, { noise, timestepScaling: 10 }),
+  lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise, wholeImages }) =>
+    lcm(predict, x, steps, { noise, timestepScaling: wholeImages ? undefined : 10 }),
   ),
   tcd: vp('TCD (distilled models)', true, (predict, x, steps, { noise, eta, levelOf }) =>
     tcd(predict, x, steps, { noise, levelOf, gamma: eta }),

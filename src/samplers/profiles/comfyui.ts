@@ -34,6 +34,7 @@ export const comfyui: Profile = {
     dpmpp_2m_sde: brownian,
     dpmpp_3m_sde: brownian,
     ddpm: plain,
+    lcm: plain,
     ddim: plain,
   },
   schedules: [
@@ -61,7 +62,7 @@ export const comfyui: Profile = {
     planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
     taken: steps => steps,
   },
-  options: () => ({ wholeTimesteps: true }),
+  options: () => ({ wholeTimesteps: true, wholeImages: true }),
   noise(request, { brownian }) {
     const { start } = plainNoise({ ...request, source: 'cpu' })
     if (brownian) return { start, next: brownianNoise(request, 'cpu') }

@@ -75,7 +75,7 @@ export interface Profile {
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
   readonly fromPicture: PictureRules
   /** How its samplers differ from the table's. */
-  options?(request: WayRequest): Pick<SampleOptions, 'wholeTimesteps' | 'lowerOrderFinal'>
+  options?(request: WayRequest): Omit<SampleOptions, 'noise' | 'eta'>
   noise(request: NoiseRequest, rules: SamplerRules): BatchNoise
 }
 
@@ -83,7 +83,7 @@ export interface Profile {
 export interface ProfileWay extends Started {
   /** Where it begins: the level that a picture is noised to. */
   readonly start: Level
-  readonly options: Pick<SampleOptions, 'eta' | 'wholeTimesteps' | 'lowerOrderFinal'>
+  readonly options: Omit<SampleOptions, 'noise'>
 }
 
 /**

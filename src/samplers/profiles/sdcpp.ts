@@ -31,6 +31,7 @@ export const sdcpp: Profile = {
     dpmpp_2m: discrete,
     dpmpp_2m_sde: discrete,
     ddim: { schedule: 'simple' },
+    lcm: { schedule: 'trailing' },
     tcd: { schedule: 'trailing', eta: 0 },
   },
   schedules: [
@@ -51,6 +52,7 @@ export const sdcpp: Profile = {
     const end = request.sampler === 'tcd' ? vpLevel(request.alphasCumprod[0]!) : undefined
     return fromNoiseAlone(end ? steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step)) : steps)
   },
+  options: () => ({ wholeImages: true }),
   // src/stable-diffusion.cpp, t_enc.
   fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
   noise: plainNoise,
