@@ -81,6 +81,7 @@ test('each kind of model is for the pipeline of diffusers that is made for it', 
     'StableDiffusionDepth2ImgPipeline',
     'StableDiffusionUpscalePipeline',
     'StableDiffusionXLPipeline',
+    'StableDiffusionXLInpaintPipeline',
     'StableDiffusionXLImg2ImgPipeline',
   ])
 })
