@@ -1,5 +1,5 @@
 import { discreteSigmas, type Level, type Step, sigmaOfNoSignal, timedLevel } from '../diffusion/index.js'
-import type { Denoise, Noise, Predict, SampleStep, Sampling } from './contract.js'
+import type { Before, Denoise, Noise, Predict, SampleStep, Sampling } from './contract.js'
 import { ddim } from './ddim.js'
 import { ddpm } from './ddpm.js'
 import { deis } from './deis.js'
@@ -26,6 +26,8 @@ export interface SampleOptions {
   readonly noise: Noise
   /** How much of the ancestral noise a stochastic sampler adds back, 0 to 1. */
   readonly eta?: number | undefined
+  /** Changes the batch before each step; for DDIM and PLMS alone. */
+  readonly before?: Before | undefined
   /** Whether the network is told the nearest whole timestep of levels between the planned ones. */
   readonly wholeTimesteps?: boolean | undefined
   /** Whether the last step of DPM++ 2M and DEIS is of first order where it does not end at a clean image. */
@@ -72,8 +74,8 @@ export const samplers = {
   ddim: vp('DDIM', false, ddim),
   ddpm: vp('DDPM (ancestral)', true, ddpm),
   // Averages of v, as diffusers takes them, stay defined where the signal is zero.
-  plms: vp('PLMS', false, (predict, x, steps, { parameterization }) =>
-    plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon' }),
+  plms: vp('PLMS', false, (predict, x, steps, { parameterization, before }) =>
+    plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon', before }),
   ),
   lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise, wholeImages }) =>
     lcm(predict, x, steps, { noise, timestepScaling: wholeImages ? undefined : 10 }),

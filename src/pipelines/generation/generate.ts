@@ -6,6 +6,7 @@ import { decode } from './decode.js'
 import type { GenerateEvent } from './events.js'
 import { generatedImage } from './generated-image.js'
 import { openGuidances } from './guidance/chain.js'
+import { noisedKnown, noisesKnown } from './known-part.js'
 import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
@@ -52,11 +53,12 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let x = start.latents(way, noise, batch)
     let taken = 0
+    const before = start.known && noisesKnown(plan) ? noisedKnown(start.known, batch, noise.next) : undefined
     const network = await guidedNetwork(stage, batch, {
       conditions: told,
       guidances: guidances.all,
     })
-    for await (const { x: next, x0 } of way.run(network, x, noise.next)) {
+    for await (const { x: next, x0 } of way.run(network, x, { noise: noise.next, before })) {
       signal?.throwIfAborted()
       x = next
       taken++

@@ -1,7 +1,11 @@
+import { keepKnown } from '../../guidance/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import type { Before, Noise } from '../../samplers/index.js'
+import type { Plan } from '../settings/plan.js'
 import type { Latents } from './latents.js'
-import type { Known } from './stage.js'
+import { joined } from './noise.js'
+import type { Batch, Known } from './stage.js'
 
 /** From this grey level on a pixel of a mask is white: the same as for models that are told of the mask. */
 const white = 128
@@ -32,4 +36,15 @@ export function knownPart({ picture, mask, latents }: { picture: Image; mask: Im
       }),
     }),
   }
+}
+
+/** Whether a plan's tool keeps the known part by noising it before each step: CompVis' own samplers alone do. */
+export const noisesKnown = ({ profile, sampler }: Pick<Plan, 'profile' | 'sampler'>): boolean =>
+  profile === 'compvis' && (sampler === 'ddim' || sampler === 'plms')
+
+/** Puts the known part of a picture, noised, into each picture of a batch. */
+export function noisedKnown({ original, kept }: Known, { shape }: Batch, noise: Noise): Before {
+  const [images] = shape
+  const each = (one: Float32Array) => joined(Array.from({ length: images }, () => one))
+  return keepKnown({ x0: each(original), mask: each(kept), shape, noise })
 }

@@ -57,11 +57,18 @@ test('a picture that starts from another comes out of a batch as it would alone'
   assert.ok(distance(together[1]!.latents.data, alone!.latents.data) < 1e-4)
 })
 
-for (const sampler of ['ddim', 'dpmpp_2m', 'heun', 'euler_ancestral', 'uni_pc'] as const) {
+for (const [sampler, profile] of [
+  ['ddim'],
+  ['dpmpp_2m'],
+  ['heun'],
+  ['euler_ancestral'],
+  ['uni_pc'],
+  ['dpmpp_sde', 'a1111'],
+] as const) {
   test(`${sampler}: what a mask leaves black stays, in latents to rounding and in pixels to the bit`, async () => {
     const image = picture(16, 16)
     const { data, shape } = await model.encode(image)
-    const [made] = await run({ image, mask: maskFrom(9), sampler })
+    const [made] = await run({ image, mask: maskFrom(9), sampler, profile })
     const [, h, w] = shape
     const known = Array.from(data.keys()).filter(i => i % w < 4)
     const at = (values: Float32Array) => known.map(i => values[i]!)
@@ -71,6 +78,24 @@ for (const sampler of ['ddim', 'dpmpp_2m', 'heun', 'euler_ancestral', 'uni_pc'] 
     assert.ok(distance(made!.image.data, image.data) > 100)
   })
 }
+
+test('as the original scripts do it the known part is noised before each step, and its pixels stay all the same', async () => {
+  const image = picture(16, 16)
+  const settings = { image, mask: maskFrom(9), profile: 'compvis', strength: 0.8, promptStyle: undefined } as const
+  const [made] = await run({ ...settings, sampler: 'ddim' })
+  const [other] = await run({ ...settings, sampler: 'plms' })
+  for (const event of [made, other])
+    for (const [i, value] of event!.image.data.entries())
+      if (Math.floor(i / 3) % 16 < 9) assert.equal(value, image.data[i])
+  const { data, shape } = await model.encode(image)
+  const known = Array.from(data.keys()).filter(i => i % shape[2] < 4)
+  const off = distance(
+    known.map(i => made!.latents.data[i]!),
+    known.map(i => data[i]!),
+  )
+  // What was put in last is noise of the lowest level, which the model takes away as well as it can.
+  assert.ok(off > 0 && off < distance(data, new Float32Array(data.length)))
+})
 
 test('pictures of other sizes are cut or stretched to what can be painted, large ones made smaller', async () => {
   const size = async (options: GenerateOptions) => {

@@ -1,6 +1,7 @@
 import { type Level, type Step, samplingPlan } from '../../diffusion/index.js'
 import {
   type BatchNoise,
+  type Before,
   type Noise,
   plainNoise,
   profileNoise,
@@ -26,7 +27,11 @@ export interface Way {
   /** The noise of a batch: each of its pictures draws by its own seed alone. */
   noise(batch: Pick<Batch, 'seeds' | 'first' | 'shape'>): BatchNoise
   /** Goes it from latents at the start's level. */
-  run(model: Pick<SamplingModel, 'network' | 'parameterization'>, x: Float32Array, noise: Noise): Sampling
+  run(
+    model: Pick<SamplingModel, 'network' | 'parameterization'>,
+    x: Float32Array,
+    options: { readonly noise: Noise; readonly before?: Before | undefined },
+  ): Sampling
 }
 
 interface Course {
@@ -53,10 +58,10 @@ export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'm
     startScale,
     noise: ({ seeds, first, shape: [, ...shape] }) =>
       noise({ pictures: seeds.map((seed, i) => pictureOf(plan, seed, first + i)), shape, source }),
-    run: (model, x, next) =>
+    run: (model, x, given) =>
       sample(sampler, { ...model, alphasCumprod }, x, path, {
         ...options,
-        noise: next,
+        ...given,
         ...(eta !== undefined && { eta }),
       }),
   }
