@@ -53,7 +53,7 @@ export function levelsByFormula(
     if (!(low > 0 && low < high)) {
       throw new RangeError(`Cannot place steps from noise level ${high} down to ${low}: it must be lower, and above 0`)
     }
-    return Array.from(sigmas(checkSteps(steps, Infinity), low, high, options))
+    return Array.from(sigmas(checkSteps(steps, mostByFormula), low, high, options))
       .slice(0, steps)
       .map(sigma => ({ t: discrete.sigmaToT(sigma), ...levelOfSigma(sigma) }))
   }
@@ -128,8 +128,10 @@ export const schedules = {
 /** Name of a schedule in `schedules`. */
 export type SamplingSchedule = keyof typeof schedules
 
+/** Far above what any sampler gains from: a setting from outside cannot ask for more memory than there is. */
+const mostByFormula = 10_000
+
 function checkSteps(steps: number, most: number): number {
   if (Number.isInteger(steps) && steps >= 1 && steps <= most) return steps
-  const wanted = Number.isFinite(most) ? `1 to ${most}` : '1 or more'
-  throw new RangeError(`Cannot sample in ${steps} steps: choose ${wanted}`)
+  throw new RangeError(`Cannot sample in ${steps} steps: choose 1 to ${most}`)
 }

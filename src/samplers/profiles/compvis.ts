@@ -1,4 +1,11 @@
-import { compvisSteps, ddimTimesteps, levelOfSigma, type Step, timeUniformLevels } from '../../diffusion/index.js'
+import {
+  compvisSteps,
+  ddimTimesteps,
+  levelOfSigma,
+  type Step,
+  sigmaOfNoSignal,
+  timeUniformLevels,
+} from '../../diffusion/index.js'
 import { plainNoise } from './draws.js'
 import type { Profile } from './profile.js'
 
@@ -6,7 +13,10 @@ const uniform = { schedule: 'uniform' } as const
 
 /** DPM-Solver++ 2M at equally spaced times, down to the first timestep (scripts/txt2img.py --dpm_solver). */
 function solverSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
-  const levels = timeUniformLevels(alphasCumprod, steps).map(({ sigma, t }) => ({ t, ...levelOfSigma(sigma) }))
+  const levels = timeUniformLevels(alphasCumprod, steps).map(({ sigma, t }) => ({
+    t,
+    ...levelOfSigma(Math.min(sigma, sigmaOfNoSignal)),
+  }))
   return levels.slice(1).map((to, i) => ({ from: levels[i]!, to }))
 }
 

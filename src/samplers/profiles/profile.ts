@@ -6,6 +6,7 @@ import {
   type ScheduleOptions,
   type Step,
   schedules,
+  sigmaOfNoSignal,
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
@@ -132,7 +133,9 @@ export function profileNoise(
   { steps }: ProfileWay,
   { sampler, ...request }: Omit<NoiseRequest, 'sigmaMin' | 'sigmaMax'> & { readonly sampler: SamplerName },
 ): BatchNoise {
-  const sigmas = steps.flatMap(({ from, to }) => [from, to]).map(({ alpha, sigma }) => sigma / alpha)
+  const sigmas = steps
+    .flatMap(({ from, to }) => [from, to])
+    .map(({ alpha, sigma }) => Math.min(sigma / alpha, sigmaOfNoSignal))
   const ends = { sigmaMin: Math.min(...sigmas.filter(sigma => sigma > 0)), sigmaMax: Math.max(...sigmas) }
   return profile.noise({ ...request, ...ends }, rulesOf(profile, sampler))
 }
@@ -166,5 +169,8 @@ export const fromNoiseAlone = (steps: readonly Step[]): Started => ({ steps, sta
 /** Steps at whose levels the network is told the nearest whole timestep. */
 export function toWholeTimesteps(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
   const { sigmaToT } = discreteSigmas(alphasCumprod)
-  return steps.map(({ from, to }) => ({ from: { ...from, t: sigmaToT(from.sigma / from.alpha, true) }, to }))
+  return steps.map(({ from, to }) => ({
+    from: Number.isInteger(from.t) ? from : { ...from, t: sigmaToT(from.sigma / from.alpha, true) },
+    to,
+  }))
 }

@@ -4,9 +4,11 @@ import { test } from 'node:test'
 import {
   compvisStart,
   cumulativeAlphas,
+  cumulativeAlphas32,
   ddimTimesteps,
   discreteSigmas,
   makeBetas,
+  rescaleZeroTerminalSnr,
   type SamplingSchedule,
   slerp,
 } from '../../diffusion/index.js'
@@ -144,6 +146,26 @@ test('every sampler and schedule of a profile makes a way, all others are refuse
       () => profileWay(profile, { sampler: sampler!, schedule: 'toString' as never, steps: 10, alphasCumprod }),
       /has no schedule/,
     )
+  }
+})
+
+test('a model whose last timestep holds no signal is sampled by every profile', async () => {
+  const betas = makeBetas({ beta_schedule: 'linear', timesteps: 1000, linear_start: 0.00085, linear_end: 0.012 })
+  const rescaled = cumulativeAlphas32(rescaleZeroTerminalSnr(Float32Array.from(betas)))
+  const network = (x: Float32Array, t: number) => x.map(v => 0.6 * v + 0.3 * Math.sin(v + 0.01 * t))
+  const model = { network, parameterization: 'v', alphasCumprod: rescaled } as const
+  for (const [name, profile] of Object.entries<Profile>(profiles)) {
+    for (const sampler of Object.keys(profile.samplers) as SamplerName[]) {
+      const usual = rulesOf(profile, sampler).schedule
+      const schedule = usual === 'karras' || usual === 'exponential' ? 'normal' : usual
+      const way = profileWay(profile, { sampler, schedule, steps: 6, alphasCumprod: rescaled })
+      const pictures = [{ seed: 3, place: 0, of: 1 }]
+      const noise = profileNoise(profile, way, { sampler, pictures, shape: [1, 2, 2], source: 'cpu' })
+      let x = scale(noise.start(), way.startScale)
+      const options = { noise: noise.next, ...way.options }
+      for await (const step of sample(sampler, model, x, way.steps, options)) x = step.x
+      assert.ok(x.every(Number.isFinite), `${name}, ${sampler}: ${x}`)
+    }
   }
 })
 
