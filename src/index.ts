@@ -94,6 +94,17 @@ export { SchemaError } from './schema/index.js'
 export { type Program, type Scope, trace } from './tensor/program.js'
 export { bool, type Dtype, f16, f32, i64, type Spec, type Tensor } from './tensor/tensor.js'
 export {
+  a1111Weights,
+  comfyuiWeights,
+  type PromptPhrase,
+  type PromptStage,
+  type PromptSteps,
+  type PromptStyleName,
+  promptPhrases,
+  promptStages,
+  type WeightedText,
+} from './text/prompt/index.js'
+export {
   type ControlNetRecipe,
   controlNetRecipe,
   type DreamboothRecipe,

@@ -2,13 +2,13 @@ import { promptError } from './errors.js'
 import { SPACES, standing, trimmedEnd, trimmedStart } from './python.js'
 
 /** A part of a prompt that counts as much throughout. */
-export interface Piece {
+export interface WeightedText {
   readonly text: string
   readonly weight: number
 }
 
 /** What stands between the parts of a prompt that A1111 encodes apart; any other weight makes text of the word. */
-export const isBreak = ({ text, weight }: Piece): boolean => text === 'BREAK' && weight === -1
+export const isBreak = ({ text, weight }: WeightedText): boolean => text === 'BREAK' && weight === -1
 
 const TOKEN = new RegExp(
   `\\\\[()[\\]\\\\]|\\\\|[([]|:[${SPACES}]*([+-]?[.\\d]+)[${SPACES}]*\\)|[)\\]]|[^\\\\()[\\]:]+|:`,
@@ -23,9 +23,9 @@ const BREAK = standing('BREAK')
  *
  * @throws LatentkitError for a weight such as 1.2.3, which the original fails at too
  * @see AUTOMATIC1111/stable-diffusion-webui modules/prompt_parser.py, parse_prompt_attention
- * @example a1111Weights('an (important) word') // an 1, important 1.1, word 1
+ * @example a1111Weights('an (important) word') // [{ text: 'an ', weight: 1 }, { text: 'important', weight: 1.1 }, { text: ' word', weight: 1 }]
  */
-export function a1111Weights(prompt: string): readonly Piece[] {
+export function a1111Weights(prompt: string): readonly WeightedText[] {
   const pieces: { text: string; weight: number }[] = []
   const round: number[] = []
   const square: number[] = []
@@ -63,7 +63,7 @@ function broken(text: string): { text: string; weight: number }[] {
 }
 
 /** Runs of the same weight as one piece, which is tokenized in one. */
-function merged(pieces: readonly Piece[]): Piece[] {
+function merged(pieces: readonly WeightedText[]): WeightedText[] {
   const out: { text: string[]; weight: number }[] = []
   for (const { text, weight } of pieces) {
     const last = out.at(-1)

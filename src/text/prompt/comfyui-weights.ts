@@ -1,4 +1,4 @@
-import type { Piece } from './attention.js'
+import type { WeightedText } from './attention.js'
 import { promptError } from './errors.js'
 import { pythonFloat } from './python.js'
 
@@ -14,8 +14,9 @@ const unescaped = (text: string) => text.replaceAll('\0\x01', ')').replaceAll('\
  *
  * @throws LatentkitError for a weight that is infinite or none, and for brackets nested more than 500 deep
  * @see comfyanonymous/ComfyUI comfy/sd1_clip.py, token_weights
+ * @example comfyuiWeights('a (cat:1.2)') // [{ text: 'a ', weight: 1 }, { text: 'cat', weight: 1.2 }]
  */
-export function comfyuiWeights(prompt: string): readonly Piece[] {
+export function comfyuiWeights(prompt: string): readonly WeightedText[] {
   const text = escaped(prompt)
   return weighed({ text, from: 0, to: text.length }, 1, 0).map(({ text, weight }) => ({
     text: unescaped(text),
@@ -30,7 +31,7 @@ interface Span {
   readonly to: number
 }
 
-function weighed(span: Span, weight: number, depth: number): Piece[] {
+function weighed(span: Span, weight: number, depth: number): WeightedText[] {
   const { text } = span
   if (depth > DEEPEST)
     throw promptError(

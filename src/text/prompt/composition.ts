@@ -1,7 +1,7 @@
 import { SPACES, standing, trimmedEnd } from './python.js'
 
 /** One of several prompts that lead a picture together. */
-export interface Phrase {
+export interface PromptPhrase {
   readonly text: string
   readonly weight: number
 }
@@ -14,8 +14,9 @@ const WEIGHT = new RegExp(`^[${SPACES}]*([-+]?(?:\\d+\\.?|\\d*\\.\\d+))$`)
  * space at their ends goes.
  *
  * @see AUTOMATIC1111/stable-diffusion-webui modules/prompt_parser.py, get_multicond_prompt_list
+ * @example promptPhrases('a cat :1.2 AND a dog') // [{ text: 'a cat', weight: 1.2 }, { text: ' a dog', weight: 1 }]
  */
-export const phrasesOf = (prompt: string): readonly Phrase[] =>
+export const promptPhrases = (prompt: string): readonly PromptPhrase[] =>
   prompt.split(AND).map(part => {
     const text = trimmedEnd(part)
     const colon = text.lastIndexOf(':')

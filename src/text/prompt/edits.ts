@@ -1,14 +1,14 @@
 import { trimmedEnd, trimmedStart } from './python.js'
 
 /** A prompt as it reads up to a step. */
-export interface Stage {
+export interface PromptStage {
   /** The last step, from 1 on, that it is meant for; see `stageAt` for which step of the sampler that is. */
   readonly until: number
   readonly text: string
 }
 
 /** How many steps a prompt is for. */
-export interface Steps {
+export interface PromptSteps {
   readonly steps: number
   /** For a second pass over an enlarged picture: how many steps the first one had. */
   readonly firstPass?: number | undefined
@@ -41,7 +41,7 @@ const PLAIN = /(?:[^\\[\]():|]|\\[^\n])+/y
  * @see AUTOMATIC1111/stable-diffusion-webui modules/prompt_parser.py, get_learned_conditioning_prompt_schedules
  * @example promptStages('a [cat:dog:0.5]', { steps: 10 }) // [{ until: 5, text: 'a cat' }, { until: 10, text: 'a dog' }]
  */
-export function promptStages(prompt: string, steps: Steps): readonly Stage[] {
+export function promptStages(prompt: string, steps: PromptSteps): readonly PromptStage[] {
   const read = readEdits(prompt, steps)
   if (read === undefined) return [{ until: steps.steps, text: prompt }]
   return [...read.changes].sort((a, b) => a - b).map(until => ({ until, text: textAt(read.root, until) }))
@@ -51,14 +51,17 @@ export function promptStages(prompt: string, steps: Steps): readonly Stage[] {
  * Which stage a sampler's step shows: A1111 counts the network's calls from 0 on, so that each stage but the first begins
  * one call late (`current_step <= entry.end_at_step`, reconstruct_cond_batch); after the last the first comes again.
  */
-export function stageAt(stages: readonly Pick<Stage, 'until'>[], call: number): number {
+export function stageAt(stages: readonly Pick<PromptStage, 'until'>[], call: number): number {
   return Math.max(
     0,
     stages.findIndex(({ until }) => call <= until),
   )
 }
 
-function readEdits(prompt: string, { steps, firstPass }: Steps): { root: Node; changes: Set<number> } | undefined {
+function readEdits(
+  prompt: string,
+  { steps, firstPass }: PromptSteps,
+): { root: Node; changes: Set<number> } | undefined {
   const root: Node[] = []
   const changes = new Set([steps])
   let frames: Frame[] = []

@@ -1,4 +1,7 @@
+export { a1111Weights, type WeightedText } from './attention.js'
 export { type Chunk, type Lexicon, lexiconOf } from './chunk.js'
-export { promptStages, type Stage, type Steps, stageAt } from './edits.js'
+export { comfyuiWeights } from './comfyui-weights.js'
+export { type PromptPhrase, promptPhrases } from './composition.js'
+export { type PromptStage, type PromptSteps, promptStages, stageAt } from './edits.js'
 export { type ReadOptions, type ReadPhrase, type ReadPrompt, type ReadStage, readPrompt } from './read.js'
 export { type PromptStyle, type PromptStyleName, promptStyles } from './styles.js'

@@ -1,5 +1,5 @@
 import type { Chunk, Lexicon } from './chunk.js'
-import type { Steps } from './edits.js'
+import type { PromptSteps } from './edits.js'
 import { checkLength } from './errors.js'
 import type { PromptStyle } from './styles.js'
 
@@ -25,7 +25,7 @@ export interface ReadPrompt {
 }
 
 /** How a prompt is read. */
-export interface ReadOptions extends Steps {
+export interface ReadOptions extends PromptSteps {
   readonly style: PromptStyle
   /** Of each text encoder. */
   readonly lexicons: readonly Lexicon[]

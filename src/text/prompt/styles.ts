@@ -2,8 +2,8 @@ import { a1111Chunks } from './a1111-chunks.js'
 import { a1111Weights } from './attention.js'
 import { type Chunk, chunkOf, type Lexicon } from './chunk.js'
 import { comfyuiChunks } from './comfyui-chunks.js'
-import { phrasesOf } from './composition.js'
-import { promptStages, type Steps } from './edits.js'
+import { promptPhrases } from './composition.js'
+import { type PromptSteps, promptStages } from './edits.js'
 import { type Emphasised, fromEmpty, restoringMean } from './emphasis.js'
 
 /** What weighing has at hand. */
@@ -21,7 +21,7 @@ export interface PromptStyle {
   /** The prompts whose answers are put together. */
   phrases(prompt: string): readonly { readonly text: string; readonly weight: number }[]
   /** What such a prompt says at each step. */
-  stages(text: string, steps: Steps): readonly { readonly until: number; readonly text: string }[]
+  stages(text: string, steps: PromptSteps): readonly { readonly until: number; readonly text: string }[]
   chunks(text: string, lexicon: Lexicon): { readonly chunks: readonly Chunk[]; readonly leftOut: number }
   /** Whether a model that knows zeros for no text is given them for an empty negative prompt. */
   readonly zeroesEmpty: boolean
@@ -52,7 +52,7 @@ export const promptStyles = {
   },
   a1111: {
     check: a1111Weights,
-    phrases: phrasesOf,
+    phrases: promptPhrases,
     stages: promptStages,
     chunks: (text, lexicon) => all(a1111Chunks(text, lexicon)),
     zeroesEmpty: true,

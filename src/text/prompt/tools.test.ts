@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { LatentkitError } from '../../platform/errors.js'
 import { framed, type Tokenizer } from '../tokenizer.js'
-import { a1111Weights, type Piece } from './attention.js'
+import { a1111Weights, type WeightedText } from './attention.js'
 import { lexiconOf } from './chunk.js'
 import { comfyuiWeights } from './comfyui-weights.js'
-import { phrasesOf } from './composition.js'
+import { promptPhrases } from './composition.js'
 import { promptStages } from './edits.js'
 import { promptStyles } from './styles.js'
 
@@ -15,8 +15,8 @@ const { parsed, chunks, emphasis } = JSON.parse(
 )
 
 test("prompts are taken apart as the tools' own parsers do", () => {
-  const pairs = (pieces: readonly Piece[]) => pieces.map(({ text, weight }) => [text, weight])
-  const weights = (read: (prompt: string) => readonly Piece[], prompt: string) => {
+  const pairs = (pieces: readonly WeightedText[]) => pieces.map(({ text, weight }) => [text, weight])
+  const weights = (read: (prompt: string) => readonly WeightedText[], prompt: string) => {
     try {
       return pairs(read(prompt))
     } catch (error) {
@@ -31,7 +31,7 @@ test("prompts are taken apart as the tools' own parsers do", () => {
     const found = {
       stages: stages(prompt, { steps: 7 }),
       second: stages(prompt, { steps: 5, firstPass: 7 }),
-      phrases: pairs(phrasesOf(prompt)),
+      phrases: pairs(promptPhrases(prompt)),
       a1111: weights(a1111Weights, prompt),
       comfyui: weights(comfyuiWeights, prompt),
     }
