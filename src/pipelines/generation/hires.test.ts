@@ -47,3 +47,14 @@ test('two goes start from noise alone', () => {
   const image = { data: new Uint8Array(16 * 16 * 3), width: 16, height: 16, channels: 3 } as const
   assert.throws(() => model.generate('red heart', { hires: 2, image }), /hires paints first small, then larger/)
 })
+
+test('as A1111 has it, the second go takes all steps that are asked for', async () => {
+  for (const hiresStrength of [0.3, 0.5, 0.7, 1]) {
+    const settings = { profile: 'a1111', sampler: 'euler', steps: 2, hires: 1.5, hiresSteps: 4, hiresStrength } as const
+    const events = model.generate('red heart', { ...settings, seed: 1, promptStyle: 'plain' })
+    const { value } = await events.next()
+    assert.ok(value?.type === 'start')
+    assert.equal(value.total, 2 + 4)
+    await events.return()
+  }
+})

@@ -27,8 +27,7 @@ export async function* generateLarger(work: Work, lender: Lender): AsyncGenerato
   const large: Plan = {
     ...small,
     ...size,
-    steps: plan.hiresSteps ?? plan.steps,
-    init: { strength: plan.hiresStrength! },
+    ...secondGo(plan),
     request: { ...plan.request, callsBefore: callsOf(small) } satisfies Partial<SpokenOver>,
   }
   const batches = Math.ceil(plan.seeds.length / plan.batch)
@@ -48,10 +47,21 @@ export async function* generateLarger(work: Work, lender: Lender): AsyncGenerato
   for await (const event of generatePictures({ ...work, plan: plans }, lender)) {
     if (event.type === 'step') yield { ...event, step: first + event.step, total }
     else if (event.type === 'image') {
-      const settings = parametersOf(plan, event.index, lender.name)
+      const settings = parametersOf(plan, event.index, { model: lender.name, added: work.model.added })
       yield { ...event, settings, image: withParameters(event.image, settings) }
     }
   }
+}
+
+/**
+ * Steps and strength of the second go. A1111 plans so many that all that are asked for are left at the strength
+ * (modules/sd_samplers_common.py, setup_img2img_steps).
+ */
+function secondGo({ profile, steps, hiresSteps, hiresStrength }: Plan): Pick<Plan, 'steps' | 'init'> {
+  const [asked, strength] = [hiresSteps ?? steps, hiresStrength!]
+  if (profile !== 'a1111') return { steps: asked, init: { strength } }
+  const planned = Math.floor(asked / Math.min(strength, 0.999))
+  return { steps: planned, init: { strength: (asked - 0.5) / planned } }
 }
 
 const withParameters = ({ data, width, height, channels }: GeneratedImage, parameters: GeneratedImage['parameters']) =>
