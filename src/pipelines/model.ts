@@ -58,7 +58,8 @@ export class Model implements AsyncDisposable {
 
   /**
    * Makes pictures of a prompt ('' where the model takes no text) and of whatever else it is conditioned on, which the
-   * options name: `class`, `boxes`, `map`, `image`, `mask`, `neighbours`. Nothing happens before the result is iterated over.
+   * options name: `class`, `boxes`, `map`, `depth`, `image`, `mask`, `neighbours`. Any other model starts from the `image`,
+   * as far as `strength` says, and paints in it where the `mask` is white. Nothing happens before the result is iterated over.
    * A picture depends on its own seed alone, not on the others of its batch, to rounding.
    *
    * @throws SchemaError for settings that are unknown or out of range, LatentkitError for those the model cannot follow.
