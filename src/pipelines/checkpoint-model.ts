@@ -9,7 +9,7 @@ import { whyUnneeded } from '../weights/families/index.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
 import { encodingProgram } from './generation/encode.js'
 import { type ModelConfig, modelConfig, trainedSize } from './model-config.js'
-import { conditionProgram, decodingProgram, denoisingProgram } from './programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram, type Size } from './programs.js'
 
 /** Tensors that can be read one by one. */
 export type ReadableWeights = Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
@@ -26,6 +26,8 @@ export interface CheckpointModel {
   readonly unneeded: Readonly<Record<string, number>>
   /** Where its networks take their weights: the checkpoint's own, with what adapters make of them. */
   readonly weights: ReadableWeights
+  /** What was added to the model, for its pictures' settings: `Lora` -> `style:0.7`. */
+  readonly added?: Readonly<Record<string, string>>
   /** Puts what is added to the model into its programs. */
   readonly adapt: (program: Program) => Program
 }
@@ -48,8 +50,7 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
   checkDepth(name, config, weights.size)
   const conditions = readersOf(name, conditioning, info)
   const size = { width: trainedSize(config), height: trainedSize(config) }
-  const programs = [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []]
-  const wanted = parametersOf(programs.flat())
+  const wanted = parametersOf(generationPrograms(name, config, size))
   expectTensors({ name, tensors: weights }, wanted, { what: 'the model' })
   return {
     checkpoint,
@@ -59,6 +60,16 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
     alphasCumprod: modelSchedule(diffusion).alphasCumprod,
     weights: { tensors: weights, read: checkpoint.read },
     adapt: program => program,
+  }
+}
+
+/** All that a generation runs; what a configuration says can be well formed and still be no network. */
+function generationPrograms(name: string, config: ModelConfig, size: Size): Program[] {
+  try {
+    return [denoisingProgram(config, size), decodingProgram(config, size), conditionProgram(config, size) ?? []].flat()
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new FileError(name, `its configuration describes no network: ${cause.message}`, { cause })
   }
 }
 

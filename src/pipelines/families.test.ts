@@ -8,10 +8,11 @@ import { clipVision } from '../perceptual/clip-vision.js'
 import { trace } from '../tensor/program.js'
 import { f32, i64 } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
-import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../testing/tiny-model.js'
+import { tinyCheckpoint, tinyClipSize, tinyClipVocabulary, tinyConfig } from '../testing/tiny-model.js'
 import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
+import { checkpointModel } from './checkpoint-model.js'
 import type { GenerateOptions } from './generation/events.js'
 import { load } from './load.js'
 import { type ModelConfig, modelConfig } from './model-config.js'
@@ -148,6 +149,20 @@ test('as Stable Diffusion 2: OpenCLIP normalised before its last layer, linear p
     { conditioning: { clip_text: openClip }, diffusion: { parameterization: 'v' } },
   )
   allDiffer(await pictures(config, {}, { guidance: 200 }, { negativePrompt: 'car' }), 16)
+})
+
+test('a configuration that is well formed and no network is refused with its file', () => {
+  const { first_stage_config, unet_config, diffusion } = tinyConfig()
+  const config = { first_stage_config, unet_config, diffusion, conditioning: { clip_text: { ...openClip, heads: 3 } } }
+  const checkpoint = {
+    name: 'odd.safetensors',
+    info: { config, vocabulary: JSON.stringify(tinyClipVocabulary) },
+    weights: new Map(Array.from({ length: 99 }, (_, i) => [String(i), { dtype: 'F32', shape: [1] }])),
+  }
+  assert.throws(
+    () => checkpointModel(checkpoint as never),
+    /odd\.safetensors.*describes no network: attention: width 16 does not divide into 3 heads/,
+  )
 })
 
 test('as its model of depth: one more channel, which a picture tells', async () => {
