@@ -216,7 +216,7 @@ test('folders of Stable Diffusion 2 and XL: their text encoders have the names o
   })
   await written('sd2/unet/diffusion_pytorch_model.safetensors', encodeSafetensors(sd2))
   await writeEncoder('sd2/text_encoder', { hidden_act: 'gelu', num_attention_heads: 1 }, tower(24, 2))
-  const two = await openModelFile(join(folder, 'sd2'))
+  const two = await openModelFile(join(folder, 'sd2', 'model_index.json'))
   assert.equal(two.origin?.family?.name, 'sd2-v')
   const { clip_text } = checkpointModel(two).config.conditioning!
   const { layer, padding, hidden_act } = clip_text as Json
@@ -261,6 +261,7 @@ test('an autoencoder that diffusers wrote is one by itself', async () => {
 })
 
 test('a folder without weights for a network, or with another network, is refused with its place', async () => {
+  await assert.rejects(openModelFile(folder), /is a folder without model_index\.json; wanted is one of diffusers/)
   const tiny = tinyOf('sd1')
   const unet = await writeFolder('poor', tiny, sd1, scheduler)
   await assert.rejects(

@@ -1,12 +1,18 @@
 import { z } from 'zod'
-import { fileInfo, openSource, readBytes, readText } from '#platform'
+import { baseName, fileInfo, openSource, parentFolder, readBytes, readText } from '#platform'
 import { locate } from '../hub/index.js'
+import { FileError } from '../platform/errors.js'
 import { bytesSource, readAll } from '../platform/sources.js'
 import type { FileSource, SourceLike } from '../platform/types.js'
 import { parseConfig } from '../schema/index.js'
 import { vocabularyText } from '../text/index.js'
 import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
-import { type DiffusersFolder, isDiffusersFolder, openDiffusersFolder } from '../weights/diffusers/index.js'
+import {
+  type DiffusersFolder,
+  diffusersIndex,
+  isDiffusersFolder,
+  openDiffusersFolder,
+} from '../weights/diffusers/index.js'
 import {
   type ConfigJson,
   families,
@@ -47,7 +53,15 @@ export type OpenedTensors = DiffusersFolder | TensorFile<TensorInfo | StoredTens
 /** The tensors of a model's file or folder; throws as `openModelFile` does, but for what is no model. */
 export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
   const place = await locate(from)
-  if (typeof place === 'string' && (await isDiffusersFolder(place))) return openDiffusersFolder(place)
+  if (typeof place === 'string') {
+    const folder = baseName(place) === diffusersIndex ? parentFolder(place) : place
+    if (await isDiffusersFolder(folder)) return openDiffusersFolder(folder)
+    if ((await fileInfo(place))?.kind === 'folder')
+      throw new FileError(
+        place,
+        `is a folder without ${diffusersIndex}; wanted is one of diffusers, or a file of weights`,
+      )
+  }
   return weightsOf(await inOnePiece(await openSource(place)))
 }
 

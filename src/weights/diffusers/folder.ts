@@ -35,9 +35,12 @@ export type TowerConfig = z.output<typeof towerSchema>
 const component = z.tuple([z.string().nullable(), z.string().nullable()])
 const indexSchema = z.looseObject({ _class_name: z.string(), unet: component, vae: component })
 
+/** The file that makes a folder one of diffusers. */
+export const diffusersIndex = 'model_index.json'
+
 /** Whether a path is a folder that diffusers wrote. */
 export const isDiffusersFolder = async (path: string): Promise<boolean> =>
-  (await fileInfo(joinPath(path, 'model_index.json')))?.kind === 'file'
+  (await fileInfo(joinPath(path, diffusersIndex)))?.kind === 'file'
 
 /**
  * Opens a folder of diffusers' pipelines over a UNet2DConditionModel, an AutoencoderKL and CLIP's text encoders: Stable
@@ -109,7 +112,7 @@ export async function openDiffusersFolder(folder: string): Promise<DiffusersFold
 const same: Rename = (name, shape) => ({ name, shape })
 
 async function readIndex(folder: string): Promise<z.output<typeof indexSchema>> {
-  const path = joinPath(folder, 'model_index.json')
+  const path = joinPath(folder, diffusersIndex)
   const parsed = indexSchema.safeParse(await readJson(path))
   if (!parsed.success)
     throw new FileError(

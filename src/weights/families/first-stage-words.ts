@@ -50,11 +50,14 @@ function autoencoderWords(names: Names, at: string): AutoencoderWords | undefine
   const levels = names.count(`${at}encoder.down`)
   const middle = `${at}encoder.mid.attn_1`
   const codes = weight('quantize.embedding')?.[0]
+  const double_z = moments[0] === 2 * z[1]!
+  // Neither moments nor codes that are looked up: a codebook of another kind, as Gumbel's.
+  if (!double_z && codes === undefined) return undefined
   const attention = !names.has(middle) ? 'none' : names.has(`${middle}.to_qkv`) ? 'linear' : undefined
   const each = Array.from({ length: levels }, (_, level) => level)
   return {
     ddconfig: {
-      double_z: moments[0] === 2 * z[1]!,
+      double_z,
       z_channels: z[1]!,
       resolution,
       in_channels,

@@ -52,6 +52,16 @@ test('shapes and names that make no sense are recognised as something or as noth
   )
 })
 
+test('a family of the same tensors as another one is known by its name', () => {
+  const named = (family: string, name: string) => {
+    const { config } = recognise(shapesOf(published.find(p => p.family === family)!.tiny), name)!
+    const { diffusion, unet_config } = modelConfig.parse(config)
+    return [unet_config!.image_size, diffusion!.parameterization]
+  }
+  assert.deepEqual(named('sdxl', 'sdxl-turbo'), [64, 'epsilon'])
+  assert.deepEqual(named('sd2', 'sd2-v'), [96, 'v'])
+})
+
 test('models that have the networks of a family but another meaning are not of it', () => {
   const shapes = (family: string) => shapesOf(published.find(p => p.family === family)!.tiny)
   const playground = shapes('sdxl').set('edm_mean', { shape: [4] })
