@@ -54,6 +54,7 @@ type Compiled<P extends Part> = Executable | Extract<ReturnType<Programs[P]>, un
 
 /** A model's networks in one variant, each of them compiled when it is first asked for. */
 export interface Parts {
+  readonly variant: Variant
   /** The network; undefined where the model has none of the kind. */
   get<P extends Part>(part: P): Promise<Compiled<P>>
   dispose(): Promise<void>
@@ -71,6 +72,7 @@ export function partsOf(
     return program && compile(program)
   }
   return {
+    variant,
     get<P extends Part>(part: P) {
       const known = made.get(part)
       if (known) return known as Promise<Compiled<P>>

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { type Asked, openReaders } from '../../conditioning/index.js'
 import { torchGenerator } from '../../random/index.js'
 import { type HostTensors, hostTensor } from '../../runtime/index.js'
-import { f32 } from '../../tensor/tensor.js'
 import { tinyConfig } from '../../testing/tiny-model.js'
 import { learnBpe, vocabularySize } from '../../text/index.js'
 import { gathered } from './rows.js'
@@ -34,9 +33,7 @@ function stageOf(conditioning: object, { chunks = 1, guidance = 3 } = {}) {
       y: hostTensor(numbers('tokens').filter((_, i) => i % 4 === 1)),
     }
   }
-  const others = 'class' in conditioning ? 1 : 0
-  const denoiser = { program: { inputs: { context: f32(-1, 4 * chunks + others, 2) } } }
-  const parts = { get: async (part: string) => (part === 'conditions' ? embed : denoiser) }
+  const parts = { variant: { chunks }, get: async () => embed }
   const plan = { guidance, width: 16, height: 16 }
   const stage = { plan, parts, model: { config: { ...tinyConfig(), conditioning } } } as unknown as Stage
   const readers = openReaders(conditioning as never, { vocabulary: JSON.stringify(vocabulary) })

@@ -55,7 +55,7 @@ export async function tell(stage: Stage, asked: readonly Asked[]): Promise<(call
   const { context, ...rest } = embedded
   const contexts =
     context && spoken
-      ? await textContexts(stage, { context, spoken, lines, positives: positives.length, nothing })
+      ? textContexts(stage, { context, spoken, lines, positives: positives.length, nothing })
       : (rows: readonly number[]) => context && gathered(context, rows)
 
   let last: { readonly key: string; readonly told: Told } | undefined
@@ -108,10 +108,11 @@ interface TextContexts {
 }
 
 /** The contexts of lines at some stage of each, as long as the network wants them. */
-async function textContexts({ model, parts }: Stage, { context, spoken, lines, positives, nothing }: TextContexts) {
+function textContexts({ model, parts }: Stage, { context, spoken, lines, positives, nothing }: TextContexts) {
   const shape = textShapeOf(model.config.conditioning)!
   const width = widthOf(shape)
-  const tokens = (await parts.get('denoiser')).program.inputs.context!.shape[1]!
+  const others = context[0]!.shape[1]! - shape.length
+  const tokens = (parts.variant.chunks ?? 1) * shape.length + others
   const vectors = (row: number) => gathered(context, [row]).data as Float32Array
   const of = (row: number) => vectors(row).subarray(0, shape.length * width)
   const empty = () => of(nothing)
@@ -126,8 +127,8 @@ async function textContexts({ model, parts }: Stage, { context, spoken, lines, p
     const said = texts.map((text, i) => text[stages[i]!]!)
     const longest = Math.max(...said.slice(0, positives).map(({ length }) => length))
     const each = said.map((text, i) => {
-      const others = vectors(rows[i]!).subarray(shape.length * width)
-      return fitted(i < positives ? prolonged(text, longest, width) : text, others, tokens * width, empty)
+      const rest = vectors(rows[i]!).subarray(shape.length * width)
+      return fitted(i < positives ? prolonged(text, longest, width) : text, rest, tokens * width, empty)
     })
     return hostTensor(joined(each), [lines.length, tokens, width])
   }
