@@ -140,7 +140,9 @@ test('an IP-adapter takes a picture as a prompt; without its picture, its encode
       ])
   const painted = async (adapter: Uint8Array, weight: number, imagePrompt?: Image) => {
     await using model = await load(checkpoint, { threads: 1, imagePrompt: { file: adapter, encoder, weight } })
-    return (await model.generate('red heart', { ...settings, ...(imagePrompt && { imagePrompt }) }).image()).data
+    const image = await model.generate('red heart', { ...settings, ...(imagePrompt && { imagePrompt }) }).image()
+    assert.match(image.parameters.extra!['IP-adapter']!, new RegExp(`:${weight}$`))
+    return image.data
   }
   await using model = await load(checkpoint, { threads: 1 })
   const plain = (await model.generate('red heart', settings).image()).data

@@ -1,3 +1,4 @@
+import { baseName } from '#platform'
 import { embedderScope, readersOf } from '../conditioning/index.js'
 import { locate } from '../hub/index.js'
 import { FileError } from '../platform/errors.js'
@@ -52,12 +53,18 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
   }
   return closingOnError({ close }, async () => {
     let adapted = model
+    const added = new Map<string, string>()
+    const note = (label: string, { name }: { readonly name: string }, weight: number) => {
+      const said = `${baseName(name).replace(/\.\w+$/, '')}:${weight}`
+      added.set(label, [...(added.get(label)?.split(', ') ?? []), said].join(', '))
+    }
     const learned: LearnedWord[] = []
     const adapters: WeighedAdapter[] = []
     for (const { file, weight = 1 } of loras) {
       const adapter = await openAdapter(await locate(file))
       opened.push(adapter)
       adapters.push({ adapter, weight })
+      note('Lora', adapter, weight)
       for (const [word, tensor] of adapter.words) learned.push(wordOf(word, await adapter.read(tensor)))
     }
     if (adapters.length > 0) adapted = { ...adapted, weights: withLoras(adapted, adapters) }
@@ -68,10 +75,11 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
       opened.push(file)
       return file
     }
-    adapted = await withControls(adapted, controls, { hold, counts })
-    adapted = await withMapAdapters(adapted, t2i, { hold, counts })
-    if (imagePrompt) adapted = await withImagePrompt(adapted, imagePrompt, { hold, counts })
-    return { ...adapted, checkpoint: { ...model.checkpoint, close } }
+    const adding = { hold, counts, note }
+    adapted = await withControls(adapted, controls, adding)
+    adapted = await withMapAdapters(adapted, t2i, adding)
+    if (imagePrompt) adapted = await withImagePrompt(adapted, imagePrompt, adding)
+    return { ...adapted, added: Object.fromEntries(added), checkpoint: { ...model.checkpoint, close } }
   })
 }
 
@@ -150,6 +158,8 @@ interface Adding {
   hold<T extends Pick<TensorFile, 'close'>>(file: T): T
   /** Tokens of the words that were added. */
   readonly counts: ReadonlyMap<string, number> | undefined
+  /** Notes for the pictures' settings what was added, and how much of it. */
+  note(label: string, file: { readonly name: string }, weight: number): void
 }
 
 /** A configuration with one more condition. */
@@ -158,23 +168,24 @@ const conditionedBy = (config: ModelConfig, more: NonNullable<ModelConfig['condi
   conditioning: { ...config.conditioning, ...more },
 })
 
-async function withControls(model: CheckpointModel, controls: readonly Weighed[], { hold, counts }: Adding) {
+async function withControls(model: CheckpointModel, controls: readonly Weighed[], { hold, counts, note }: Adding) {
   if (controls.length === 0) return model
   const beside: FileBeside[] = []
-  for (const [i, { file }] of controls.entries()) {
+  for (const [i, { file, weight = 1 }] of controls.entries()) {
     const opened = hold(await openControl(file, model.config))
+    note('ControlNet', opened, weight)
     beside.push({ file: opened, prefix: `${controlScope(i)}.`, what: 'the ControlNet', unneeded: () => true })
   }
   const weights = controls.map(({ weight = 1 }) => weight)
   return withFilesBeside(model, conditionedBy(model.config, { control: { weights } }), beside, counts)
 }
 
-async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[], { hold, counts }: Adding) {
+async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[], { hold, counts, note }: Adding) {
   if (given.length === 0) return model
   const opened: MapAdapterFile[] = []
-  for (const { file } of given) {
-    opened.push(await openMapAdapter(file, model.config))
-    hold(opened.at(-1)!.file)
+  for (const { file, weight = 1 } of given) {
+    opened.push(await openMapAdapter(await locate(file), model.config))
+    note('T2I-adapter', hold(opened.at(-1)!.file), weight)
   }
   const adapters = opened.map(({ config }, i) => ({ ...config, weight: given[i]!.weight ?? 1 }))
   const config = conditionedBy(model.config, { t2i: { adapters } })
@@ -183,8 +194,10 @@ async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[]
   return withFilesBeside(model, config, beside, counts)
 }
 
-async function withImagePrompt(model: CheckpointModel, files: ImagePromptFiles, { hold, counts }: Adding) {
-  const opened = hold(await openImagePrompt(files))
+async function withImagePrompt(model: CheckpointModel, files: ImagePromptFiles, { hold, counts, note }: Adding) {
+  const { file, encoder, weight = 1 } = files
+  const opened = hold(await openImagePrompt({ file: await locate(file), encoder: await locate(encoder), weight }))
+  note('IP-adapter', opened.projection, weight)
   const config = conditionedBy(model.config, { image_prompt: opened.config })
   const { path } = embedderScope(config.conditioning, 'image_prompt')!
   const size = { width: trainedSize(config), height: trainedSize(config) }

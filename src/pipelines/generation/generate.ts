@@ -72,7 +72,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const made = each(x)
     for (const [j, picture] of (await decode(stage, plan, made)).map(finish).entries()) {
       const seed = group[j]!
-      const settings = parametersOf(plan, batch.first + j, name)
+      const settings = parametersOf(plan, batch.first + j, { model: name, added: model.added })
       const image = generatedImage(picture, settings)
       yield {
         type: 'image',

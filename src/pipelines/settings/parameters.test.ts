@@ -24,7 +24,7 @@ test('settings survive the way into a picture and back', () => {
       const plan = planGeneration({ config: tinyConfig(), conditions: { guides: true } }, 'red heart', given as never)
       const { negativePrompt, ...rest } = given
       const expected = negativePrompt === '' ? { ...rest } : { ...given }
-      const text = formatParameters(parametersOf(plan, 0, 'tiny'))
+      const text = formatParameters(parametersOf(plan, 0, { model: 'tiny' }))
       assert.deepEqual(settingsOf(parseParameters(text)), expected)
     }),
   )

@@ -5,12 +5,17 @@ import { type SamplerName, samplers } from '../../samplers/index.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
 import type { Plan } from './plan.js'
 
-/** A plan's settings for the picture of an index, in A1111's words. */
-export function parametersOf(plan: Plan, index: number, model: string): Parameters {
+/** A plan's settings for the picture of an index, in A1111's words, with what was added to the model. */
+export function parametersOf(
+  plan: Plan,
+  index: number,
+  { model, added = {} }: { readonly model: string; readonly added?: Readonly<Record<string, string>> | undefined },
+): Parameters {
   const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, request } = plan
   const all = { ...request, ...plan, variationSeed: plan.variationSeeds[index], ...placeOf(plan, index) } as never
   const lines = settingsGroups.flatMap(group => Object.entries(group.show?.(all) ?? {}))
-  const extra = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
+  const told = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
+  const extra = [...told, ...Object.entries(added)]
   return {
     prompt,
     negativePrompt,
