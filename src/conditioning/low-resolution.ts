@@ -41,6 +41,7 @@ export const lowResolution = {
       schema: z.int().nonnegative(),
       describe: `noise on the small picture, a time that the upscaler is told: more lets it invent more (default ${usualLevel})`,
       placeholder: 'TIME',
+      label: 'Noise level',
       read: Number,
       show: String,
       parse: Number,

@@ -36,7 +36,8 @@ type Config = z.output<typeof config>
 /** The refiner's scores of what is asked for and of what guidance leads away from: diffusers' and the web interface's. */
 const scores = { positive: 6, negative: 2.5 } as const
 
-const pairField = (describe: string, between: 'x' | ',', least: number): RequestField<Pair> => ({
+const pairField = (label: string, describe: string, between: 'x' | ',', least: number): RequestField<Pair> => ({
+  label,
   schema: z.tuple([z.int().min(least).max(65536), z.int().min(least).max(65536)]),
   describe,
   placeholder: between === 'x' ? 'WIDTHxHEIGHT' : 'LEFT,TOP',
@@ -53,7 +54,8 @@ function pairOf(text: string, between: string): Pair {
   )
 }
 
-const scoreField = (describe: string): RequestField<number> => ({
+const scoreField = (label: string, describe: string): RequestField<number> => ({
+  label,
   schema: z.number().min(0).max(100),
   describe,
   placeholder: 'NUMBER',
@@ -71,14 +73,29 @@ export const sizes = {
   config,
   request: {
     originalSize: pairField(
+      'Original size',
       'of the picture before it was cropped, for Stable Diffusion XL (default that of the picture)',
       'x',
       1,
     ),
-    crop: pairField('what was cut off a picture on the left and above, for Stable Diffusion XL (default 0,0)', ',', 0),
-    targetSize: pairField('of the picture, for Stable Diffusion XL (default that of the picture)', 'x', 1),
-    aestheticScore: scoreField(`beauty that is asked for, for XL's refiner (default ${scores.positive})`),
+    crop: pairField(
+      'Crop',
+      'what was cut off a picture on the left and above, for Stable Diffusion XL (default 0,0)',
+      ',',
+      0,
+    ),
+    targetSize: pairField(
+      'Target size',
+      'of the picture, for Stable Diffusion XL (default that of the picture)',
+      'x',
+      1,
+    ),
+    aestheticScore: scoreField(
+      'Aesthetic score',
+      `beauty that is asked for, for XL's refiner (default ${scores.positive})`,
+    ),
     negativeAestheticScore: scoreField(
+      'Negative aesthetic score',
       `beauty that guidance leads away from, for XL's refiner (default ${scores.negative})`,
     ),
   },
