@@ -35,8 +35,10 @@ const PLAIN = /(?:[^\\[\]():|]|\\[^\n])+/y
  * share of the steps, and `[a|b]`, which takes turns. Brackets that do not match are text; with a `|` or a lone backslash
  * outside of them nothing of the prompt is an edit.
  *
- * The original's grammar is ambiguous, each bracket could be text as well; its parser prefers what has structure, which
- * reading from left to right gives at once: a bracket that cannot close makes text of all that are open around it.
+ * The original's grammar is ambiguous, each bracket could be text as well; its parser (lark 1.1.2) prefers what has
+ * structure, which reading from left to right gives at once: a bracket that cannot close makes text of all that are open
+ * around it. Only of an edit that touches brackets which are text, as in `[a:3]]`, the original makes one or the other by
+ * the chance of Python's hash seed; here it is an edit.
  *
  * @see AUTOMATIC1111/stable-diffusion-webui modules/prompt_parser.py, get_learned_conditioning_prompt_schedules
  * @example promptStages('a [cat:dog:0.5]', { steps: 10 }) // [{ until: 5, text: 'a cat' }, { until: 10, text: 'a dog' }]
