@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type SamplingSchedule, schedules } from '../../diffusion/index.js'
 import { formatParameters, parseParameters } from '../../image/index.js'
 import { type SamplerName, samplers } from '../../samplers/index.js'
 import { tinyConfig } from '../../testing/tiny-model.js'
@@ -14,7 +15,7 @@ test('settings survive the way into a picture and back', () => {
     steps: fc.integer({ min: 1, max: 1000 }),
     guidance: fc.constantFrom(0, 1, 2.5, 7),
     sampler: fc.constantFrom(...(Object.keys(samplers) as SamplerName[])),
-    schedule: fc.constantFrom('trailing', 'leading', 'linspace', 'karras', 'exponential'),
+    schedule: fc.constantFrom(...(Object.keys(schedules) as SamplingSchedule[])),
     eta: fc.constantFrom(0, 0.25, 1),
     width: fc.constantFrom(16, 32),
     height: fc.constantFrom(16, 24),
@@ -34,4 +35,12 @@ test('an unknown sampler is named with the known ones, an unknown schedule left 
   assert.throws(() => settingsOf({ prompt: '', sampler: 'Karo' }), /sampler "Karo"; known are DDIM, /)
   assert.deepEqual(settingsOf({ prompt: '', scheduleType: 'Automatic', steps: 3 }), { steps: 3 })
   assert.deepEqual(settingsOf({ prompt: '', scheduleType: 'Karras' }), { schedule: 'karras' })
+})
+
+test("samplers and schedules are known by A1111's names too", () => {
+  const of = (sampler: string, scheduleType?: string) =>
+    settingsOf({ prompt: '', sampler, ...(scheduleType !== undefined && { scheduleType }) })
+  assert.deepEqual(of('Euler a', 'SGM Uniform'), { sampler: 'euler_ancestral', schedule: 'sgm_uniform' })
+  assert.deepEqual(of('DPM++ 2S a Karras'), { sampler: 'dpmpp_2s_ancestral', schedule: 'karras' })
+  assert.deepEqual(of('DPM++ 2M'), { sampler: 'dpmpp_2m' })
 })

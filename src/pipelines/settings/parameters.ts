@@ -1,7 +1,7 @@
 import type { Parameters } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'
-import { type SamplerName, samplers } from '../../samplers/index.js'
+import { type Profile, profiles, type SamplerName, samplers } from '../../samplers/index.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
 import type { Plan } from './plan.js'
 
@@ -43,7 +43,9 @@ const placeOf = ({ batchSize, batchPlace = 0 }: Plan, index: number) =>
  */
 export function settingsOf(parameters: Parameters): GenerateSettings {
   const { negativePrompt, steps, seed, width, height, extra = {} } = parameters
-  const written = parameters.scheduleType?.toLowerCase().replaceAll(' ', '_')
+  // A1111 wrote the schedule behind the sampler's name once.
+  const [, sampler, behind] = /^(.*?)(?: (Karras|Exponential))?$/.exec(parameters.sampler ?? '')!
+  const written = (parameters.scheduleType ?? behind)?.toLowerCase().replaceAll(' ', '_')
   const schedule = generateSettings.shape.schedule.safeParse(written).data
   const settings = {
     negativePrompt,
@@ -52,15 +54,18 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
     width,
     height,
     guidance: parameters.cfgScale,
-    sampler: parameters.sampler === undefined ? undefined : samplerOf(parameters.sampler),
-    schedule: parameters.scheduleType === undefined ? undefined : schedule,
+    sampler: sampler === '' ? undefined : samplerOf(sampler!),
+    schedule: written === undefined ? undefined : schedule,
     ...Object.assign({}, ...settingsGroups.map(group => group.read?.(extra))),
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
 function samplerOf(label: string): SamplerName {
-  const found = Object.entries(samplers).find(([name, sampler]) => [name, sampler.label].includes(label))
+  const foreign: Profile['names'] = profiles.a1111.names
+  const found = Object.entries(samplers).find(([name, sampler]) =>
+    [name, sampler.label, foreign?.[name as SamplerName]].includes(label),
+  )
   if (found) return found[0] as SamplerName
   const known = Object.values(samplers).map(sampler => sampler.label)
   throw new LatentkitError(`The picture was made with the sampler "${label}"; known are ${known.join(', ')}`)

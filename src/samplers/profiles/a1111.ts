@@ -64,6 +64,14 @@ export const a1111: Profile = {
     ddim: timesteps,
     plms: timesteps,
   },
+  names: {
+    euler_ancestral: 'Euler a',
+    dpm_2_ancestral: 'DPM2 a',
+    dpmpp_2s_ancestral: 'DPM++ 2S a',
+    dpm_adaptive: 'DPM adaptive',
+    ddpm: 'DDPM',
+    lcm: 'LCM',
+  },
   schedules: [
     'uniform',
     'normal',
@@ -78,7 +86,8 @@ export const a1111: Profile = {
     'beta',
   ],
   formulas: {
-    uniform: schedules.ddim_uniform.levels,
+    // Its uniform steps are k-diffusion's.
+    uniform: schedules.normal.levels,
     ays: levelsByFormula(n => logLinear(aligned.sd1, n)),
     ays_sdxl: levelsByFormula(n => logLinear(aligned.sdxl, n)),
     beta: levelsByFormula(betaSigmas),

@@ -7,6 +7,7 @@ import {
   type Step,
   schedulePlan,
   schedulerConfig,
+  sigmaOfNoSignal,
   vpLevel,
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
@@ -62,16 +63,19 @@ function betasOf(alphasCumprod: ArrayLike<number>): number[] {
   return Array.from(alphasCumprod, (bar, i) => 1 - bar / (alphasCumprod[i - 1] ?? 1))
 }
 
+/** A level of a plan; the classes that do not know of zero terminal SNR have an infinite one there. */
+const levelAt = (sigma: number) => levelOfSigma(Math.min(sigma, sigmaOfNoSignal))
+
 function stepsOf(name: SchedulerName, plan: SchedulePlan, config: ReturnType<typeof schedulerConfig>): Step[] {
   const { sigmas, timesteps } = plan
   if (!sigmas) return diffusersSteps(name, config, plan)
-  return timesteps.map((t, i) => ({ from: { t, ...levelOfSigma(sigmas[i]!) }, to: levelOfSigma(sigmas[i + 1]!) }))
+  return timesteps.map((t, i) => ({ from: { t, ...levelAt(sigmas[i]!) }, to: levelAt(sigmas[i + 1]!) }))
 }
 
 /** The classes that work in unit variance start from unit normals, the others from those times their highest level or so. */
 function startScaleOf(name: SchedulerName, { sigmas, initNoiseSigma }: SchedulePlan): number {
   if (!sigmas || /^(DPMSolver|UniPC|DEIS)/.test(name)) return 1
-  return initNoiseSigma * levelOfSigma(sigmas[0]!).alpha
+  return Math.min(initNoiseSigma, sigmaOfNoSignal) * levelAt(sigmas[0]!).alpha
 }
 
 /** The last step of TCD ends at the first timestep. Source: scheduling_tcd.py, step. */

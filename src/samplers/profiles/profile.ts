@@ -69,6 +69,8 @@ export interface Profile {
   /** The generator that it draws from if nothing is asked for. */
   readonly draws: NoiseSource
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>
+  /** What its pictures call samplers, where that is not the table's label. */
+  readonly names?: Partial<Readonly<Record<SamplerName, string>>>
   /** The schedules that it has. */
   readonly schedules: readonly SamplingSchedule[]
   /** Those of them that it has by a formula of its own. */
