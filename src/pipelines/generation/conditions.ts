@@ -1,5 +1,6 @@
-import type { SpokenOver, SpokenPhrase } from '../../conditioning/index.js'
+import type { Request, SpokenOver, SpokenPhrase } from '../../conditioning/index.js'
 import type { Image } from '../../image/index.js'
+import { withoutNetworks } from '../../text/prompt/index.js'
 import { placeOf } from '../programs.js'
 import { withNeighbours } from '../retrieval.js'
 import { callsOf } from './calls.js'
@@ -32,7 +33,7 @@ export interface Conditions {
 export async function openConditions({ model, plan, device, signal }: Work): Promise<Conditions> {
   const { config, checkpoint } = model
   const given = await withNeighbours(plan.request, config.conditioning, { device, checkpoint, signal })
-  const request = { ...given, calls: callsOf(plan) } satisfies Partial<SpokenOver>
+  const request: Request & Partial<SpokenOver> = { ...saidTo(model, given), calls: callsOf(plan) }
   const place = placeOf(config, plan)
   const ask = (seed: number) => model.conditions.ofRequest(request, place, conditionChance(seed))
   const { leftOut = 0, spoken } = ask(plan.seeds[0]!)
@@ -45,5 +46,15 @@ export async function openConditions({ model, plan, device, signal }: Work): Pro
       const told = await tell(stage, asked)
       return { at: told, finish: (picture, i) => asked[i]!.finish?.(picture) ?? picture }
     },
+  }
+}
+
+/** A request whose prompt is without what A1111 takes out of it. */
+function saidTo({ added }: Work['model'], request: Request): Request {
+  if (request.promptStyle !== 'a1111') return request
+  const loras = added?.Lora?.split(', ') ?? []
+  return {
+    ...request,
+    prompt: withoutNetworks(request.prompt, ({ name, weight }) => loras.includes(`${name}:${weight}`)),
   }
 }

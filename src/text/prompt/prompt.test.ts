@@ -6,6 +6,7 @@ import { bpeTokenizer, learnBpe } from '../bpe.js'
 import { lexiconOf } from './chunk.js'
 import { promptStages, stageAt } from './edits.js'
 import { restoringMean } from './emphasis.js'
+import { withoutNetworks } from './networks.js'
 import { type ReadOptions, readPrompt } from './read.js'
 import { type PromptStyleName, promptStyles } from './styles.js'
 
@@ -136,6 +137,14 @@ test('errors name the place in the prompt', () => {
   )
   const big = [lexiconOf(tokenizer, 12, new Map([['<cat>', 11]]))]
   assert.throws(() => readPrompt('a <cat>', options('a1111', { lexicons: big })), /11 vectors; wanted at most 10/)
+})
+
+test('LoRAs are taken out of a prompt, those of the model alone', () => {
+  const has = ({ name, weight }: { name: string; weight: number }) => name === 'ink' && weight === 0.7
+  assert.equal(withoutNetworks('a <lora:ink:0.7> cat, <my-cat>, <3', has), 'a  cat, <my-cat>, <3')
+  const refused = /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model/
+  assert.throws(() => withoutNetworks('a <lora:ink> cat', has), refused)
+  assert.throws(() => withoutNetworks('<hypernet:ink:0.7>', has), LatentkitError)
 })
 
 test('encoders beside one another keep each their own mean', () => {
