@@ -156,7 +156,7 @@ test('what cannot be done is said in one line that names the file, with status 1
   const cases: [string[], RegExp][] = [
     [['generate', 'x', '-m', 'none.safetensors'], /none\.safetensors: .*there is no such file/],
     [['generate', 'x', '-m', 'cut.safetensors'], /cut\.safetensors.*: /],
-    [['generate', 'x', '-m', '.'], /: is a folder; a file is wanted/],
+    [['generate', 'x', '-m', '.'], /: is a folder without model_index\.json/],
     [['generate', 'x', '-m', 'tiny.safetensors', '--width', '50'], /the width is 50 pixels.*a multiple of 4/],
     [['generate', 'x', '-m', 'tiny.safetensors', '--steps', '2000'], /2000 steps.* 1000/],
     [['generate', 'x', '-m', 'tiny.safetensors', '--steps', '1', '-o', 'x.jpg'], /x\.jpg: would be no PNG/],

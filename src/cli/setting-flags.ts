@@ -1,29 +1,36 @@
 import { z } from 'zod'
-import { imageSchema, pictureField, type RequestField, requestFields } from '../conditioning/index.js'
+import { pictureField, type RequestField, requestFields } from '../conditioning/index.js'
 
 const fields = requestFields as Readonly<Record<string, RequestField>>
 
+/** What a setting says of itself, in any of the layers that give it a default or let it be left out. */
+interface Bare {
+  readonly inner: z.ZodType
+  readonly meta: Readonly<Record<string, unknown>>
+  readonly fallback?: unknown
+  readonly needed: boolean
+}
+
 /** A setting without its default, its being optional, or both. */
-function bare(setting: z.ZodType): { inner: z.ZodType; fallback: unknown; needed: boolean } {
-  if (setting instanceof z.ZodDefault) {
-    const { inner } = bare(setting.unwrap() as z.ZodType)
-    return { inner, fallback: setting.def.defaultValue, needed: false }
-  }
-  if (setting instanceof z.ZodOptional) return { ...bare(setting.unwrap() as z.ZodType), needed: false }
-  return { inner: setting, fallback: undefined, needed: true }
+function bare(setting: z.ZodType): Bare {
+  const meta = setting.meta() ?? {}
+  if (!(setting instanceof z.ZodDefault || setting instanceof z.ZodOptional))
+    return { inner: setting, meta, needed: true }
+  const below = bare(setting.unwrap() as z.ZodType)
+  const fallback = setting instanceof z.ZodDefault ? setting.def.defaultValue : below.fallback
+  return { ...below, meta: { ...below.meta, ...meta }, fallback, needed: false }
 }
 
 /** A setting as a flag that may be left out, so that what a picture says can stand in for it; files stand for objects. */
 function flagOf(name: string, setting: z.ZodType): z.ZodType | undefined {
-  const { inner, fallback, needed } = bare(setting)
-  const meta = setting.meta() ?? {}
-  const placeholder = fields[name]?.placeholder ?? meta.placeholder
+  const { inner, meta, fallback, needed } = bare(setting)
+  const placeholder = fields[name]?.placeholder ?? (meta.placeholder as string | undefined)
   if (inner instanceof z.ZodCustom || name in fields) {
     const text = needed ? z.string() : z.string().optional()
     return placeholder === undefined ? undefined : text.meta({ ...meta, placeholder })
   }
   const told = fallback === undefined || fallback === '' || fallback === false ? '' : ` (default ${fallback})`
-  return (needed ? inner : inner.optional()).meta({ ...meta, description: `${setting.description}${told}` })
+  return (needed ? inner : inner.optional()).meta({ ...meta, description: `${meta.description}${told}` })
 }
 
 /** Flags for settings; those that stand in for a default can be left out. Settings that no text can say have none. */
@@ -44,7 +51,7 @@ export async function settingsOfFlags(
   for (const [name, setting] of Object.entries(shape)) {
     const value = flags[name]
     if (value === undefined) continue
-    const picture = bare(setting as z.ZodType).inner === imageSchema ? pictureField('') : undefined
+    const picture = bare(setting as z.ZodType).meta.picture === true ? pictureField('') : undefined
     const field = fields[name] ?? picture
     read[name] = field && typeof value === 'string' ? await field.read(value) : value
   }

@@ -69,6 +69,12 @@ test('several pictures are numbered, and say what they are', async () => {
   )
   const { parameters } = await describePng(await readFile(frames[1]!.path))
   assert.deepEqual(parameters!.extra, { 'To prompt': 'blue heart', 'To share': '0.5' })
+  const half = join(folder, 'half.png')
+  const between = await run('interpolate', 'red heart', '--image', half, '--to-image', half, '--frames', '2')
+  assert.deepEqual(
+    between.map(({ picture }) => picture.width),
+    [16, 16],
+  )
 })
 
 test('what a task needs is asked for by the name of its flag', async () => {

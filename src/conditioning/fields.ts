@@ -1,14 +1,24 @@
 import { z } from 'zod'
 import { readBytes } from '#platform'
-import { decodeImage, decodePng, flatten, type Image } from '../image/index.js'
+import { checkImage, decodeImage, decodePng, flatten, type Image } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Place, RequestField } from './contract.js'
 
 /** An image that is handed in. */
-export const imageSchema = z.custom<Image>(
-  value => typeof value === 'object' && value !== null && 'data' in value && 'width' in value && 'channels' in value,
-  'wanted an image: { data, width, height, channels }, as decodeImage gives',
-)
+export const imageSchema = z
+  .custom<Image>(
+    value => typeof value === 'object' && value !== null && 'data' in value && 'width' in value && 'channels' in value,
+    { error: 'wanted an image: { data, width, height, channels }, as decodeImage gives', abort: true },
+  )
+  .superRefine((image, { addIssue }) => {
+    try {
+      checkImage(image)
+    } catch (error) {
+      addIssue({ code: 'custom', message: (error as Error).message })
+    }
+  })
+  // Commands read such a setting from a file.
+  .meta({ picture: true })
 
 /** A field of a request that is a picture; a file on the command line. */
 export const pictureField = (describe: string): RequestField<Image> => ({

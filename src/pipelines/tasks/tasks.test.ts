@@ -91,6 +91,11 @@ test('a picture goes on beyond its sides by just as many pixels as asked for', a
     for (let x = 2; x < 16; x++)
       for (let c = 0; c < 3; c++) assert.equal(data[(y * width + x + 5) * 3 + c], image.data[(y * 16 + x) * 3 + c])
   assert.throws(() => outpaint(model, 'red heart', { image, ...quick }), /nothing to add/)
+  const short = { ...image, width: 1e9 }
+  assert.throws(
+    () => outpaint(model, 'red heart', { image: short, sides: 8 }),
+    /needs 48000000000 bytes; 768 were given/,
+  )
 })
 
 test('margins are white, the picture black, and grey lies between; mirrors go on', () => {
