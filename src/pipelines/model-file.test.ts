@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { decodeTaesd, encodeTaesd } from '../autoencoder/taesd.js'
 import { trace } from '../tensor/program.js'
-import { i64 } from '../tensor/tensor.js'
+import { f32, i64 } from '../tensor/tensor.js'
 import { published, tinyWeights } from '../testing/published.js'
 import { clipText, clipTextConfig, clipTextProjection } from '../text/encoder-clip.js'
 import { encodeCheckpoint } from '../weights/checkpoint.js'
@@ -204,9 +205,11 @@ const tower = (width: number, layers: number, projection?: number): Map<string, 
     const { last, pooled } = clipText(at, config, tokens)
     return { last, pooled: projection ? clipTextProjection(at, pooled, projection) : pooled }
   })
-  const zeros = (shape: readonly number[]) => fromFloat32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape)
-  return new Map(parameters.map(({ name, shape }) => [name, zeros(shape)]))
+  return new Map(parameters.map(({ name, shape }) => [name, filled(shape, 0)]))
 }
+
+const filled = (shape: readonly number[], value: number): TensorData =>
+  fromFloat32(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(value), shape)
 
 test('folders of Stable Diffusion 2 and XL: their text encoders have the names of Hugging Face', async () => {
   const second = tinyOf('sd2')
@@ -323,4 +326,29 @@ test("the vocabularies that come along are CLIP's and BERT's", async () => {
     const known = { clip: [49406, 320, 1125, 539, 320, 2368, 49407], bert: [101, 1037, 6302, 1997, 1037, 4937, 102] }
     assert.deepEqual(ids, known[kind])
   }
+})
+
+test('TAESD: with one of its two files the other is opened as well', async () => {
+  const config = { latent_channels: 16, width: 8, use_midblock_gn: false }
+  const images = f32(1, 3, 16, 16)
+  const { parameters } = trace({ images }, (at, { images }) => ({
+    images: decodeTaesd(at('decoder'), config, encodeTaesd(at('encoder'), config, images)),
+  }))
+  for (const half of ['encoder', 'decoder']) {
+    const own = parameters.filter(({ name }) => name.startsWith(half))
+    const tensors = own.map(({ name, shape }, i) => [name.slice(half.length + 1), filled(shape, i)] as const)
+    await written(`taesd3_${half}.safetensors`, encodeSafetensors(new Map(tensors)))
+  }
+  for (const half of ['encoder', 'decoder']) {
+    const { origin, info, weights, read, close } = await openModelFile(join(folder, `taesd3_${half}.safetensors`))
+    assert.equal(origin?.family?.name, 'taesd')
+    assert.deepEqual(info.config, { first_stage_config: config })
+    assert.deepEqual([...weights.keys()].sort(), parameters.map(({ name }) => `first_stage_model.${name}`).sort())
+    assert.deepEqual(toFloat32(await read('first_stage_model.decoder.1.bias')), new Float32Array(8).fill(1))
+    await close()
+  }
+  await rm(join(folder, 'taesd3_encoder.safetensors'))
+  const alone = await openModelFile(join(folder, 'taesd3_decoder.safetensors'))
+  assert.ok([...alone.weights.keys()].every(name => name.startsWith('first_stage_model.decoder.')))
+  await alone.close()
 })

@@ -19,8 +19,9 @@ import {
   folderCheckpoint,
   foreignCheckpoint,
   isCompvisConfig,
+  withOtherHalf,
 } from '../weights/families/index.js'
-import { weightsOf } from '../weights/open-weights.js'
+import { openWeights, weightsOf } from '../weights/open-weights.js'
 import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
 
 /** How a model's file is to be understood. */
@@ -62,7 +63,9 @@ export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
         `is a folder without ${diffusersIndex}; wanted is one of diffusers, or a file of weights`,
       )
   }
-  return weightsOf(await inOnePiece(await openSource(place)))
+  return withOtherHalf(await weightsOf(await inOnePiece(await openSource(place))), async name =>
+    (await fileInfo(name))?.kind === 'file' ? openWeights(name) : undefined,
+  )
 }
 
 /** The model in a file that is open; closing it closes the file, and so does refusing it. Throws as `openModelFile` does. */

@@ -2,6 +2,7 @@ import { autoencoderRenames } from '../diffusers/autoencoder.js'
 import { tinyAutoencoderRenames } from '../diffusers/tiny-autoencoder.js'
 import { rowsOf, transposed } from '../stored.js'
 import type { StoredTensor } from '../tensor-file.js'
+import { taesdHalf } from './halves.js'
 import { namesOf } from './names.js'
 
 type Tensors = ReadonlyMap<string, StoredTensor>
@@ -48,17 +49,15 @@ function withAverages(tensors: Tensors): Tensors {
 
 /** A network alone gets the name of its place in the model. */
 function inPlace(tensors: Tensors): Tensors {
-  const { has, shape } = namesOf(tensors)
+  const names = namesOf(tensors)
+  const { has } = names
   if (has('input_blocks.0.0.weight')) return prefixed(tensors, 'model.diffusion_model.')
   if (has('diffusion_model.input_blocks.0.0.weight')) return prefixed(tensors, 'model.')
   if (has('encoder.down_blocks.0') || has('encoder.layers.0')) return fromDiffusers(tensors)
   if (has('encoder.conv_in.weight') && has('decoder.conv_in.weight')) return prefixed(tensors, 'first_stage_model.')
   if (has('encoder.0.weight') && has('decoder.1.weight')) return prefixed(tensors, 'first_stage_model.')
-  // The two halves of TAESD, each a file of plain layers.
-  const pixels = 3
-  if (shape('0.weight')?.[1] === pixels && has('14.weight')) return prefixed(tensors, 'first_stage_model.encoder.')
-  if (shape('19.weight')?.[0] === pixels && has('1.weight')) return prefixed(tensors, 'first_stage_model.decoder.')
-  return tensors
+  const half = taesdHalf(names)
+  return half ? prefixed(tensors, `first_stage_model.${half}.`) : tensors
 }
 
 /** An autoencoder that diffusers wrote; what it has beside stays where it is. */
