@@ -117,16 +117,17 @@ export const clipText = {
   reader(config, stored) {
     const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
     const encoders = towersOf(config).map((tower, i) => {
-      const { padding } = tower
-      const tokenizer = clipTokenizer({ merges }, { padding })
-      if (tokenizer.size > tower.vocab_size)
-        throw new LatentkitError(
-          `has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${tower.vocab_size}`,
-        )
+      const { padding, vocab_size } = tower
+      const read = (cleaning: 'openai' | 'basic') => {
+        const tokenizer = clipTokenizer({ merges }, { padding, cleaning })
+        if (tokenizer.size > vocab_size)
+          throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
+        // Further words follow the rows of the table, which may be more than the vocabulary has tokens.
+        return { ...tokenizer, size: vocab_size }
+      }
       // ComfyUI has transformers' tokenizer and no ftfy (its requirements.txt).
-      const ofStyle = (style: string) =>
-        style === 'comfyui' ? clipTokenizer({ merges }, { padding, cleaning: 'basic' }) : undefined
-      return { input: tokensName(i), tokenizer, ofStyle, length: towerLength(tower) }
+      const ofStyle = (style: string) => (style === 'comfyui' ? read('basic') : undefined)
+      return { input: tokensName(i), tokenizer: read('openai'), ofStyle, length: towerLength(tower) }
     })
     return sentenceReader(encoders, stored, { told: zeroesEmpty(config) ? 'told' : undefined })
   },
