@@ -31,6 +31,33 @@ test('settings survive the way into a picture and back', () => {
   )
 })
 
+test('second prompts, variations and larger pictures survive it too', () => {
+  const settings = fc.record(
+    {
+      toPrompt: fc.constantFrom('blue heart', 'a, "b": c'),
+      toShare: fc.constantFrom(0, 0.25, 1),
+      variation: fc.record({ variationSeed: fc.nat(), variationStrength: fc.constantFrom(0.1, 1) }),
+      hires: fc.record({
+        hires: fc.constantFrom(1.5, 2),
+        hiresBy: fc.constantFrom('pixels', 'latents'),
+        hiresStrength: fc.constantFrom(0.3, 1),
+        hiresSteps: fc.constantFrom(5, 20),
+      }),
+    },
+    { requiredKeys: ['toShare'] },
+  )
+  fc.assert(
+    fc.property(settings, ({ variation, hires, toPrompt, toShare }) => {
+      const given = { ...variation, ...hires, ...(toPrompt !== undefined && { toPrompt, toShare }) }
+      const plan = planGeneration({ config: tinyConfig(), conditions: { guides: true } }, 'red heart', given as never)
+      const found = settingsOf(parseParameters(formatParameters(parametersOf(plan, 0, { model: 'tiny' }))))
+      assert.deepEqual(Object.fromEntries(Object.keys(given).map(name => [name, found[name as 'seed']])), given)
+      for (const name of ['variationStrength', 'hires', 'toPrompt', 'strength'] as const)
+        if (!(name in given)) assert.equal(found[name], undefined)
+    }),
+  )
+})
+
 test('an unknown sampler is named with the known ones, an unknown schedule left out', () => {
   assert.throws(() => settingsOf({ prompt: '', sampler: 'Karo' }), /sampler "Karo"; known are DDIM, /)
   assert.deepEqual(settingsOf({ prompt: '', scheduleType: 'Automatic', steps: 3 }), { steps: 3 })
