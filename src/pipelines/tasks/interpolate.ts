@@ -72,7 +72,7 @@ async function* frames(
       ...options,
       seed,
       ...(toPrompt !== undefined && { toPrompt, toShare }),
-      ...(toSeed !== undefined && toShare > 0 && { variationSeed: toSeed, variationStrength: toShare }),
+      ...(toSeed !== undefined && seedsAt(toSeed, toShare)),
       ...(ends && { latents: between(ends, toShare), strength }),
     }
     for await (const event of model.generate(prompt, settings)) {
@@ -83,6 +83,12 @@ async function* frames(
         yield { ...event, total: frames * event.total, seeds: Array.from({ length: frames }, () => seed) }
     }
   }
+}
+
+/** Noise between two seeds; at its end the second one's, also that of samplers which draw more. */
+function seedsAt(toSeed: number, share: number): GenerateOptions {
+  if (share === 1) return { seed: toSeed }
+  return share === 0 ? {} : { variationSeed: toSeed, variationStrength: share }
 }
 
 /** Latents of the pictures at both ends, of one size. */
