@@ -56,7 +56,7 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
     checkpoint,
     config,
     conditions,
-    ...leftOver(checkpoint, new Map([...wanted, ...parametersOf([encodingProgram(config, size)])])),
+    ...leftOver(checkpoint, wanted, () => parametersOf([encodingProgram(config, size)])),
     alphasCumprod: modelSchedule(diffusion).alphasCumprod,
     weights: { tensors: weights, read: checkpoint.read },
     adapt: program => program,
@@ -76,12 +76,18 @@ function generationPrograms(name: string, config: ModelConfig, size: Size): Prog
 const parametersOf = (programs: readonly Program[]): Map<string, readonly number[]> =>
   new Map(programs.flatMap(program => program.parameters.map(({ name, shape }) => [name, shape] as const)))
 
-/** What of another tool's checkpoint no network takes; latentkit's own hold nothing but what it wrote. */
-function leftOver({ origin, weights }: Checkpoint, placed: ReadonlyMap<string, unknown>) {
+/** What of another tool's checkpoint no network takes, the encoder's neither; latentkit's own hold nothing but what it wrote. */
+function leftOver(
+  { origin, weights }: Checkpoint,
+  wanted: ReadonlyMap<string, unknown>,
+  encoder: () => ReadonlyMap<string, unknown>,
+) {
   const unplaced: string[] = []
   const unneeded: Record<string, number> = {}
-  for (const name of origin ? weights.keys() : []) {
-    if (placed.has(name)) continue
+  if (origin === undefined) return { unplaced, unneeded }
+  const encoded = encoder()
+  for (const name of weights.keys()) {
+    if (wanted.has(name) || encoded.has(name)) continue
     const why = whyUnneeded(name)
     if (why === undefined) unplaced.push(name)
     else unneeded[why] = (unneeded[why] ?? 0) + 1
