@@ -1,5 +1,7 @@
+import { LatentkitError } from '../../platform/errors.js'
 import { type HostTensors, hostTensor } from '../../runtime/index.js'
 import { weaknessesOf } from '../network-variant.js'
+import { spans } from '../settings/network.js'
 import { gathered } from './rows.js'
 import type { Batch, Stage } from './stage.js'
 import type { Told } from './told.js'
@@ -65,28 +67,42 @@ function selection(images: number): (told: Told, blocks: readonly Block[]) => Ho
  * ControlNets and T2I-adapters count nothing outside their share of the way, told by the time. Source of the rule: ComfyUI,
  * comfy/controlnet.py and model_sampling.py, percent_to_sigma.
  */
-function controlWindow({
-  plan: { controlFrom, controlTo },
-  model,
-}: Stage): (inputs: HostTensors, t: number) => HostTensors {
+function controlWindow({ plan, model }: Stage): (inputs: HostTensors, t: number) => HostTensors {
+  const { control } = model.config.conditioning ?? {}
+  const windows = spans(plan.controlFrom, plan.controlTo)
+  if (windows.length > 1 && windows.length !== control?.weights.length) {
+    throw new LatentkitError(
+      `generate: controlFrom and controlTo name ${windows.length} spans, and there are ${control?.weights.length ?? 'no'} ControlNets: give one for all or one for each`,
+    )
+  }
   const last = model.config.diffusion!.timesteps - 1
-  const silent = new WeakMap<HostTensors, HostTensors>()
+  const known = new WeakMap<HostTensors, Map<string, HostTensors>>()
   return (inputs, t) => {
     const share = 1 - t / last
-    if (share >= controlFrom && share <= controlTo) return inputs
-    const made =
-      silent.get(inputs) ??
-      Object.fromEntries(
-        Object.entries(inputs).map(([name, tensor]) => [
-          name,
-          /^(strength|feature_\d+)$/.test(name)
-            ? hostTensor(new Float32Array(tensor.data.length), tensor.shape)
-            : tensor,
-        ]),
-      )
-    silent.set(inputs, made)
+    const acts = windows.map(([from, to]) => share >= from && share <= to)
+    if (acts.every(Boolean)) return inputs
+    const all = known.get(inputs) ?? new Map<string, HostTensors>()
+    known.set(inputs, all)
+    const made = all.get(String(acts)) ?? quietened(inputs, acts)
+    all.set(String(acts), made)
     return made
   }
+}
+
+/** Inputs in which those ControlNets count nothing that do not act, nor T2I-adapters where the first does not. */
+function quietened(inputs: HostTensors, acts: readonly boolean[]): HostTensors {
+  const scaled = (tensor: HostTensors[string], by: (i: number) => boolean) =>
+    hostTensor(
+      Float32Array.from(tensor.data as Float32Array, (value, i) => (by(i) ? value : 0)),
+      tensor.shape,
+    )
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => {
+      if (/^feature_\d+$/.test(name)) return [name, scaled(tensor, () => acts[0]!)]
+      const count = tensor.shape.at(-1)!
+      return [name, name === 'strength' ? scaled(tensor, i => acts[acts.length === 1 ? 0 : i % count]!) : tensor]
+    }),
+  )
 }
 
 /** Predictions for inputs; `layout` tells which conditions their rows are of. */

@@ -4,6 +4,12 @@ import { numberOf, settingsGroup } from './group.js'
 const versions = ['1', '2'] as const
 const factor = z.number().min(0).max(10)
 
+const shares = z.array(z.number().min(0).max(1)).min(1)
+
+/** Both ends of each span; an end that is given once is that of all. */
+export const spans = (from: readonly number[], to: readonly number[]): [from: number, to: number][] =>
+  Array.from({ length: Math.max(from.length, to.length) }, (_, i) => [from[i] ?? from.at(-1)!, to[i] ?? to.at(-1)!])
+
 /** Changes of the UNet itself, and what is saved of its work. */
 export const network = settingsGroup({
   shape: {
@@ -24,16 +30,17 @@ export const network = settingsGroup({
       .default(1)
       .describe('compute the deep blocks at every so-manieth step only, and the outer ones over what they gave'),
     deepCacheOuter: z.int().min(1).default(1).describe('how many blocks at either end are computed at every step'),
-    controlFrom: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0)
-      .describe('the share of the way at which ControlNets and T2I-adapters begin to act'),
-    controlTo: z.number().min(0).max(1).default(1).describe('the share of the way at which they end'),
+    controlFrom: shares
+      .default([0])
+      .describe(
+        'the share of the way at which ControlNets and T2I-adapters begin to act; for each ControlNet if several',
+      ),
+    controlTo: shares.default([1]).describe('the share of the way at which they end'),
   },
   check: ({ controlFrom, controlTo }) =>
-    controlTo < controlFrom ? { at: 'controlTo', message: 'is before controlFrom' } : undefined,
+    spans(controlFrom, controlTo).some(([from, to]) => to < from)
+      ? { at: 'controlTo', message: 'is before controlFrom' }
+      : undefined,
   show: ({
     freeu,
     freeuB1,
@@ -55,8 +62,8 @@ export const network = settingsGroup({
     }),
     'Token merging ratio': tokenMerging || undefined,
     ...(deepCache > 1 && { 'DeepCache interval': deepCache, 'DeepCache outer blocks': deepCacheOuter }),
-    'Control from': controlFrom || undefined,
-    'Control to': controlTo === 1 ? undefined : controlTo,
+    'Control from': controlFrom.some(from => from > 0) ? controlFrom.join(' ') : undefined,
+    'Control to': controlTo.some(to => to < 1) ? controlTo.join(' ') : undefined,
   }),
   read: lines => ({
     freeu: versions.find(version => version === lines['FreeU version']),
@@ -67,7 +74,7 @@ export const network = settingsGroup({
     tokenMerging: numberOf(lines['Token merging ratio']),
     deepCache: numberOf(lines['DeepCache interval']),
     deepCacheOuter: numberOf(lines['DeepCache outer blocks']),
-    controlFrom: numberOf(lines['Control from']),
-    controlTo: numberOf(lines['Control to']),
+    controlFrom: lines['Control from']?.split(' ').map(Number),
+    controlTo: lines['Control to']?.split(' ').map(Number),
   }),
 })

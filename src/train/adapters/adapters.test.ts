@@ -193,6 +193,10 @@ test('a ControlNet starts as the model is, learns to follow hints, and several c
     twice.every((v, i) => Math.abs(v - steered[i]!) <= 1),
     'two halves are one, whichever names they have',
   )
+  const late = { hint: [hint, hint], controlFrom: [0, 0.99] }
+  const half = await painted(loadTiny({ controls: halves.slice(0, 1) }), 'red heart', { hint })
+  const alone = await painted(loadTiny({ controls: halves }), 'red heart', late)
+  assert.deepEqual(alone, half, 'each acts within its own share of the way')
   await assert.rejects(painted(loadTiny({ controls: [{ file }] })), /1 ControlNets and 0 pictures in "hint"/)
 
   const hints = join(folder, 'hints')
