@@ -63,9 +63,14 @@ export async function writeDiffusers(
   for (const { tokenizer, padding, length } of encoders)
     for (const [name, text] of Object.entries(tokenizerFiles(vocabulary!, padding, length)))
       await writeFileAtomic(joinPath(folder, tokenizer, name), text)
-  for (const [path, json] of Object.entries(configs))
-    await writeFileAtomic(joinPath(folder, path), `${JSON.stringify(json, null, 2)}\n`)
+  for (const [path, json] of Object.entries(configs)) {
+    const dated = '_class_name' in json ? { ...json, _diffusers_version: diffusersVersion } : json
+    await writeFileAtomic(joinPath(folder, path), `${JSON.stringify(dated, null, 2)}\n`)
+  }
 }
+
+/** Whose words these are: some pipelines ask, to mend what older ones wrote. */
+const diffusersVersion = '0.30.0'
 
 const componentsOf = ({ part, tokenizer, config }: TextEncoder) => [
   [part, ['transformers', (config.architectures as string[])[0]]],
