@@ -54,6 +54,11 @@ export const paintingFlags = {
     .describe('take every setting that is not given, the prompt and seed too, from this PNG'),
   device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
   threads: z.int().positive().optional().describe('threads of the processor (default all)'),
+  weights: z
+    .enum(['f32', 'f16', 'int8', 'int4'])
+    .optional()
+    .describe('hold weights in fewer bits: less memory, sooner there, slower steps (default f32)'),
+  memory: z.enum(['small']).optional().describe('load each network when it is used, in place of the one before'),
   show: z.boolean().default(true).describe('do not show the pictures in the terminal'),
   json: z.boolean().default(false).describe('one JSON object for all pictures'),
 }
@@ -88,6 +93,8 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
     withoutAverages,
     device,
     threads,
+    weights: flags.weights,
+    memory: flags.memory,
     loras: lora.map(weighed),
     words: embedding,
     controls: control.map(weighed),

@@ -20,7 +20,7 @@ export interface EmitOptions {
   /** The bytes of a parameter that is to be part of the model; without them it is an input of its name. */
   weights?: (name: string) => TensorBytes | undefined
   /** Arranges the nodes for the runtime's way through them, so that what frees memory runs at once. */
-  training?: boolean
+  settled?: boolean
   /** Computes f32 in f64, between f32 inputs and outputs. */
   double?: boolean
 }
@@ -43,10 +43,7 @@ const floatOnly = new Map([
  *
  * @throws TypeError where an operation needs a lowering.
  */
-export function emitProgram(
-  program: Program,
-  { weights, training = false, double = false }: EmitOptions = {},
-): Emitted {
+export function emitProgram(program: Program, { weights, settled = false, double = false }: EmitOptions = {}): Emitted {
   const nodes: EmittedNode[] = []
   const initialisers: Message[] = []
   const constants = new Map<string, string>()
@@ -98,7 +95,7 @@ export function emitProgram(
       const name = ints(shape.map(size => (size < 0 ? -1 : size)))
       // As an input with a default value: sizes that the runtime does not know when it plans the buffers. Where it does, it
       // holds each buffer back until another tensor of the same shape comes, which takes up to half as much again.
-      if (training) flexible.set(name, valueMessage(name, 'i64', [shape.length]))
+      if (settled) flexible.set(name, valueMessage(name, 'i64', [shape.length]))
       return name
     },
     shapeOf(shape) {
@@ -122,7 +119,7 @@ export function emitProgram(
       inputs.push(valueMessage(name, dtype, shape))
     }
   }
-  for (const tensor of training ? trainingOrder(results) : topological(results)) {
+  for (const tensor of settled ? trainingOrder(results) : topological(results)) {
     const { op } = tensor
     step++
     if (op.emit === undefined) {
@@ -145,7 +142,7 @@ export function emitProgram(
     return valueMessage(name, tensor.dtype, tensor.shape)
   })
   const nameOf = (name: string): string => renamed.get(name) ?? name
-  const messages = (training ? fileOrder(nodes) : nodes).map(({ type, inputs, output, result, attributes, domain }) => {
+  const messages = (settled ? fileOrder(nodes) : nodes).map(({ type, inputs, output, result, attributes, domain }) => {
     const unused = Array.from({ length: result }, (_, i) => `${output}_unused${i}`)
     return nodeMessage(nameOf(output), type, inputs.map(nameOf), [...unused, nameOf(output)], attributes, domain)
   })

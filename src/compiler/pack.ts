@@ -14,7 +14,18 @@ export function packNumbers(dtype: Dtype | 'f64', data: ArrayLike<number>): Uint
       return bytesOf(BigInt64Array.from({ length: data.length }, (_, i) => BigInt(data[i]!)))
     case 'bool':
       return Uint8Array.from(data, x => (x ? 1 : 0))
+    case 'i8':
+      return bytesOf(Int8Array.from(data))
+    case 'i4':
+      return nibbles(data)
   }
 }
 
 const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+
+/** Two numbers of -8 to 7 a byte, the first in the low half: ONNX's INT4. */
+export function nibbles(data: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(Math.ceil(data.length / 2))
+  for (let i = 0; i < data.length; i++) out[i >> 1]! |= (data[i]! & 15) << (4 * (i & 1))
+  return out
+}

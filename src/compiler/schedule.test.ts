@@ -52,7 +52,7 @@ test('what is computed a second time runs when all else that its user needs is t
 test('onnxruntime runs the nodes in that order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latentkit-order-'))
   try {
-    const session = await InferenceSession.create(emitProgram(lowered, { training: true }).bytes, {
+    const session = await InferenceSession.create(emitProgram(lowered, { settled: true }).bytes, {
       graphOptimizationLevel: 'disabled',
       intraOpNumThreads: 1,
       enableProfiling: true,

@@ -43,7 +43,7 @@ const stepOf = (options: UnetOptions): Program => {
 
 const target = (device: 'cpu' | 'webgpu'): Target => ({ device, training: true, contrib: true })
 const modelOf = (step: Program, device: 'cpu' | 'webgpu') =>
-  emitProgram(lower(step, target(device)), { training: true }).bytes
+  emitProgram(lower(step, target(device)), { settled: true }).bytes
 
 /** What the runtime has no kernel for on WebGPU, and runs on the processor with a copy there and back. */
 const processorOnly = [

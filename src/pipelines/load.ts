@@ -3,11 +3,11 @@ import { type DeviceName, openDevice } from '../runtime/index.js'
 import { closingOnError } from '../weights/tensor-file.js'
 import { type Adaptation, adaptModel } from './adapted-model.js'
 import { type CheckpointModel, checkpointModel } from './checkpoint-model.js'
-import { Model } from './model.js'
+import { type MemoryOptions, Model } from './model.js'
 import { type ModelFileOptions, openModelFile } from './model-file.js'
 
-/** Where a model runs, and what is added to it. */
-export interface LoadOptions extends Adaptation, ModelFileOptions {
+/** Where a model runs, in how much memory, and what is added to it. */
+export interface LoadOptions extends Adaptation, ModelFileOptions, MemoryOptions {
   /** `cpu` by default, in a browser by WebAssembly; `auto` takes a graphics card where one is faster. */
   readonly device?: DeviceName | 'auto' | undefined
   /** Threads of the processor; all by default. */
@@ -34,7 +34,8 @@ export async function load(from: SourceLike = bundledModel(), options: LoadOptio
     openDevice(name, threads === undefined ? {} : { threads }),
     openModel(from, options),
   ])
-  if (device.status === 'fulfilled' && model.status === 'fulfilled') return new Model(model.value, device.value)
+  if (device.status === 'fulfilled' && model.status === 'fulfilled')
+    return new Model(model.value, device.value, options)
   if (device.status === 'fulfilled') await device.value.dispose()
   if (model.status === 'fulfilled') await model.value.checkpoint.close()
   throw model.status === 'rejected' ? model.reason : (device as PromiseRejectedResult).reason

@@ -1,6 +1,6 @@
 import { baseName } from '#platform'
 import { flatten, type Image } from '../image/index.js'
-import type { Device, Executable } from '../runtime/index.js'
+import type { Device, Executable, WeightPrecision } from '../runtime/index.js'
 import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import type { CheckpointModel } from './checkpoint-model.js'
@@ -9,6 +9,7 @@ import { encode } from './generation/encode.js'
 import { type GenerateOptions, type Generation, generationOf } from './generation/events.js'
 import { generatePictures } from './generation/generate.js'
 import { generateLarger } from './generation/hires.js'
+import { inTurn } from './generation/in-turn.js'
 import { checkLatents, type Latents } from './generation/latents.js'
 import { type Parts, partsOf, type Variant } from './generation/parts.js'
 import { type Lease, Recent } from './generation/recent.js'
@@ -16,6 +17,18 @@ import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
 import { latentShape } from './programs.js'
 import { planGeneration } from './settings/plan.js'
 import { checkSides } from './settings/size.js'
+
+/** How much memory a model may take. */
+export interface MemoryOptions {
+  /**
+   * In how many bits the weights are held: float32 by default. Fewer take less memory and are there sooner, every step
+   * takes somewhat longer: `f16` keeps what is stored in float16 as exact as it is, `int8` and `int4` round the weights
+   * of products and convolutions in blocks of 32.
+   */
+  readonly weights?: WeightPrecision | undefined
+  /** `small` loads each network when it is used and frees it when the next one is; all stay by default. */
+  readonly memory?: 'small' | undefined
+}
 
 /** A model that makes pictures, on a device: what `load` gives. Dispose of it when done. */
 export class Model implements AsyncDisposable {
@@ -25,13 +38,16 @@ export class Model implements AsyncDisposable {
   readonly config: ModelConfig
   readonly #model: CheckpointModel
   readonly #device: Device
+  readonly #compile: (program: Program) => Promise<Executable>
   readonly #parts = new Recent<Parts>(parts => parts.dispose())
 
   /** Takes over the checkpoint and the device. */
-  constructor(model: CheckpointModel, device: Device) {
+  constructor(model: CheckpointModel, device: Device, { weights: precision, memory }: MemoryOptions = {}) {
     this.#model = model
     this.#device = device
     this.config = model.config
+    const compile = (program: Program) => device.compile(model.adapt(program), { weights: model.weights, precision })
+    this.#compile = memory === 'small' ? inTurn(compile) : compile
     this.name = baseName(model.checkpoint.name).replace(/\.(safetensors|ckpt|gguf|pt|pth|bin)$/i, '')
   }
 
@@ -107,12 +123,7 @@ export class Model implements AsyncDisposable {
   }
 
   #lend(variant: Variant): Promise<Lease<Parts>> {
-    const compile = (program: Program) => this.#compile(program)
-    return this.#parts.lease(JSON.stringify(variant), async () => partsOf(this.config, variant, compile))
-  }
-
-  #compile(program: Program): Promise<Executable> {
-    return this.#device.compile(this.#model.adapt(program), { weights: this.#model.weights })
+    return this.#parts.lease(JSON.stringify(variant), async () => partsOf(this.config, variant, this.#compile))
   }
 
   /** Frees everything that the model holds; generations that run are ended with an error. */

@@ -30,7 +30,7 @@ export async function channelBlock(engine: RemoteEngine): Promise<number | undef
     outputs: [valueMessage('y', 'f32', [1, -1, 1, 1])],
     domains: [domain],
   })
-  const model = { bytes, externalData: [], folder: undefined, training: true, double: false }
+  const model = { bytes, externalData: [], folder: undefined, settled: true, double: false }
   try {
     const session = await engine.call('createSession', [model])
     const { y } = await engine.call('run', [session, { x: hostTensor(new Float32Array(4), [1, 4, 1, 1]) }])

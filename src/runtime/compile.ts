@@ -7,6 +7,7 @@ import type { ModelSpec } from './engine-calls.js'
 import { checkFootprint, type MemoryLimits } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
 import type { RemoteEngine } from './remote-engine.js'
+import type { WeightPrecision } from './weight-forms.js'
 import { loadWeights, type Weights } from './weights.js'
 
 /** An opened device, as everything that compiles for it needs it. */
@@ -24,6 +25,8 @@ export interface CompileOptions {
   /** Multiplies in f16. */
   readonly half?: boolean
   readonly weights: Weights
+  /** In how many bits large weights are held. */
+  readonly precision?: WeightPrecision | undefined
   /** Parameters that are fed in every run. */
   readonly fed?: ReadonlySet<string>
 }
@@ -42,11 +45,14 @@ export interface CompiledModel {
 export async function compileModel(
   host: DeviceHost,
   program: Program,
-  { training, half = false, weights, fed = new Set() }: CompileOptions,
+  { training, half = false, weights, precision = 'f32', fed = new Set() }: CompileOptions,
 ): Promise<CompiledModel> {
   const { name, limits, filesOnDisk } = host
-  const loaded = await loadWeights(program, weights, { fed, filesOnDisk })
-  const lowered = lower(loaded.program, { ...(await targetOf(host, training)), half })
+  const loaded = await loadWeights(program, weights, { fed, filesOnDisk, precision })
+  const small = precision !== 'f32'
+  const target = await targetOf(host, training)
+  // Weights that are made float32 in every run have no other form that could be computed once.
+  const lowered = lower(loaded.program, { ...target, half, ...(small && { weightGrowth: 0 }) })
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
   if (limits) checkFootprint(name, lowered, limits)
   const checkSize = (inputs: HostTensors) => {
@@ -55,8 +61,11 @@ export async function compileModel(
   const { double = false } = host.target
   const { bytes } = emitProgram(lowered, {
     weights: parameter => loaded.bytes.get(parameter),
-    training,
+    settled: training || small,
     double,
   })
-  return { model: { bytes, externalData: loaded.externalData, folder: loaded.folder, training, double }, checkSize }
+  return {
+    model: { bytes, externalData: loaded.externalData, folder: loaded.folder, settled: training || small, double },
+    checkSize,
+  }
 }

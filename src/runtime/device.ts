@@ -11,6 +11,7 @@ import { RemoteEngine } from './remote-engine.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './training.js'
 import { type TunedUse, type TuneOptions, tunedFrom, tuneProgram } from './tune.js'
 import { readTuning } from './tuning-cache.js'
+import type { WeightPrecision } from './weight-forms.js'
 import type { Weights } from './weights.js'
 
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
@@ -29,6 +30,16 @@ export interface DeviceOptions {
    * 192 MiB by default, 0 for least memory. Stable Diffusion's UNet has use for 3.1 GiB. A run holds more memory as well.
    */
   readonly weightGrowth?: number
+}
+
+/** What a program is compiled with. */
+export interface ExecutableOptions {
+  readonly weights?: Weights
+  /**
+   * In how many bits the weights are held in memory; they are made float32 where they are used. Smaller ones are a tenth
+   * slower or more in every run, but are there sooner. float32 by default.
+   */
+  readonly precision?: WeightPrecision | undefined
 }
 
 /** A worker thread with the sessions and training states in it. */
@@ -73,8 +84,9 @@ export class Device implements AsyncDisposable {
    * const run = await device.compile(program, { weights: file.tensors })
    * const { output } = await run({ x: hostTensor(numbers, [1, 4, 16, 16]) })
    */
-  async compile(program: Program, { weights = new Map() }: { weights?: Weights } = {}): Promise<Executable> {
-    return makeExecutable(this.#host, program, await compileModel(this.#host, program, { training: false, weights }))
+  async compile(program: Program, { weights = new Map(), precision }: ExecutableOptions = {}): Promise<Executable> {
+    const model = await compileModel(this.#host, program, { training: false, weights, precision })
+    return makeExecutable(this.#host, program, model)
   }
 
   /** Puts parameters into a training state. */

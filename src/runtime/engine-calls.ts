@@ -9,7 +9,8 @@ export interface ModelSpec {
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[]
   /** The folder of the weight files that the model names. */
   readonly folder: string | undefined
-  readonly training: boolean
+  /** Whether its operations and their order are as they should be: the runtime's optimiser must not touch them. */
+  readonly settled: boolean
   /** Whether the model computes in f64. */
   readonly double: boolean
   readonly state?: StateUse

@@ -51,6 +51,8 @@ export class Engine implements EngineCalls {
   async createSession(model: ModelSpec): Promise<number> {
     const id = this.#next++
     this.#sessions.set(id, { session: await this.#load(model), use: model.state })
+    // The session has copies of the weights that were handed in.
+    if (model.externalData.length > 0) collectGarbage()
     return id
   }
 
@@ -80,7 +82,7 @@ export class Engine implements EngineCalls {
       'kernel' in spec.update
         ? await HostState.create(this.#ort, spec, spec.update.kernel)
         : await GpuState.create(this.#ort, spec, spec.update.graphs, (bytes, onDevice) =>
-            this.#load({ bytes, externalData: [], folder: undefined, training: true, double: false, onDevice }),
+            this.#load({ bytes, externalData: [], folder: undefined, settled: true, double: false, onDevice }),
           ),
     )
     return id

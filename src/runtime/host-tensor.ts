@@ -46,7 +46,14 @@ function filled(tensor: HostTensor): HostTensor {
   return tensor
 }
 
-const arrays = { f32: Float32Array, f16: Uint16Array, i64: BigInt64Array, bool: Uint8Array } as const
+const arrays = {
+  f32: Float32Array,
+  f16: Uint16Array,
+  i64: BigInt64Array,
+  bool: Uint8Array,
+  i8: Int8Array,
+  i4: Uint8Array,
+} as const
 
 /** A tensor of any dtype over data of the fitting typed array. */
 export const hostTensorOf = (dtype: Dtype, shape: readonly number[], data: HostTensor['data']): HostTensor =>

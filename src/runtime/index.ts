@@ -16,4 +16,5 @@ export type {
 } from './training.js'
 export { keepTuning, type TunedUse } from './tune.js'
 export { readTuning, writeTuning } from './tuning-cache.js'
+export type { WeightPrecision } from './weight-forms.js'
 export type { Weight, WeightSource, Weights } from './weights.js'

@@ -4,15 +4,15 @@ import type { ModelSpec } from './engine-calls.js'
 /** Options of a session for inference or training. */
 export function sessionOptions(
   threads: number,
-  { training, double, folder, onDevice = [] }: ModelSpec,
+  { settled, double, folder, onDevice = [] }: ModelSpec,
 ): InferenceSession.SessionOptions {
   return {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     executionMode: 'sequential',
-    // A training program is as it should be, and its order of nodes keeps the peak of memory low: nothing may move. Above
-    // the basic level operators are joined into ones that compute in f32 alone.
-    graphOptimizationLevel: training ? 'disabled' : double ? 'basic' : 'all',
+    // What is settled has an order of nodes that keeps the peak of memory low, and weights that it makes float32 where they
+    // are used: the optimiser would move the ones and compute the others when it loads the model. Above the basic level operators are joined into ones that compute in f32 alone.
+    graphOptimizationLevel: settled ? 'disabled' : double ? 'basic' : 'all',
     // Planned memory is one more block as large as the peak, held beside what the first run took; it saves no time.
     enableMemPattern: false,
     logSeverityLevel: 4,

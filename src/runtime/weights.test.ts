@@ -129,3 +129,37 @@ test('a missing weight and one of another shape are named', async () => {
   some.delete('bias')
   await assert.rejects(device.compile(program, { weights: some }), /there is no "bias" \[16\] among them/)
 })
+
+test('weights in fewer bits are less memory and nearly the same numbers, from a file and from memory', async () => {
+  const [rows, columns] = [64, 256]
+  const wide = trace({ x: f32(1, 3, 4, 4) }, (at, { x }) =>
+    conv2d(at('back'), conv2d(at('there'), x, { out: rows * 8, kernel: 3 }), { out: columns, kernel: 1 }),
+  )
+  const draw = drawing(2)
+  const stored = new Map(
+    wide.parameters.map(({ name, shape }) => [
+      name,
+      fromFloat32(Float32Array.from(draw.normal(...shape).data), shape, 'F16'),
+    ]),
+  )
+  const path = join(folder, 'wide.safetensors')
+  await writeSafetensors(path, new Map([...stored].map(([name, t]) => [name, { ...t, bytes: async () => t.bytes }])))
+  const file = await openSafetensors(await openSource(path))
+  const image = hostTensor(draw.normal(1, 3, 4, 4).data, [1, 3, 4, 4])
+  const run = async (precision: 'f32' | 'f16' | 'int8' | 'int4', weights: typeof stored | typeof file) => {
+    await using executable = await device.compile(wide, { weights, precision })
+    return (await executable({ x: image })).output!.data as Float32Array
+  }
+  const exact = await run('f32', file)
+  const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, v) => sum + v * v, 0))
+  for (const [precision, most] of [
+    ['f16', 1e-6],
+    ['int8', 0.01],
+    ['int4', 0.15],
+  ] as const) {
+    const [fromFile, fromMemory] = [await run(precision, file), await run(precision, stored)]
+    assert.ok(norm(fromFile.map((v, i) => v - exact[i]!)) < most * norm(exact), precision)
+    assert.ok(norm(fromFile.map((v, i) => v - fromMemory[i]!)) < 1e-6 * norm(exact), precision)
+  }
+  await file.close()
+})

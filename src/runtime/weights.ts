@@ -3,12 +3,11 @@ import type { TensorBytes } from '../compiler/onnx.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Parameter, Program } from '../tensor/program.js'
 import { sameShape, show } from '../tensor/shape.js'
-import { apply, parameter, type Tensor } from '../tensor/tensor.js'
-import { cast } from '../tensor/unary.js'
-import { rewrite } from '../tensor/walk.js'
-import { type TensorData, toFloat32 } from '../weights/dtypes.js'
+import { float32ToFloat16, type TensorData, toFloat32 } from '../weights/dtypes.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
 import type { HostTensor } from './host-tensor.js'
+import { quantise } from './quantise.js'
+import { formIn, scalesOf, type WeightForm, type WeightPrecision, withStoredForms } from './weight-forms.js'
 
 export type Weight = HostTensor | TensorData | StoredTensor
 
@@ -22,7 +21,7 @@ export type Weights = WeightSource | Pick<TensorFile<TensorInfo | StoredTensor>,
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {
-  /** The program, with parameters that are stored as float16 widened in it. */
+  /** The program, with its parameters in the form in which they are stored. */
   readonly program: Program
   readonly bytes: ReadonlyMap<string, TensorBytes>
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array<ArrayBuffer> }[]
@@ -30,35 +29,47 @@ export interface LoadedWeights {
   readonly folder: string | undefined
 }
 
+export interface WeightOptions {
+  /** Parameters that need no weight. */
+  readonly fed: ReadonlySet<string>
+  /** Whether the device can read files by itself. */
+  readonly filesOnDisk: boolean
+  /** In how many bits large weights are held; as float32, and as float16 where they are stored so, by default. */
+  readonly precision?: WeightPrecision | undefined
+}
+
 /** A model holds 2 GiB at most, its weights included. */
 const mostInline = 2 ** 30
 
 /**
- * Finds the weights of a program's parameters; those in `fed` need none. `filesOnDisk` says whether the device
- * can read files by itself.
+ * Finds the weights of a program's parameters.
  *
  * @throws LatentkitError where one is missing, RangeError where its shape differs.
  */
 export async function loadWeights(
   program: Program,
   weights: Weights,
-  options: { fed: ReadonlySet<string>; filesOnDisk: boolean },
+  { fed, filesOnDisk, precision = 'f32' }: WeightOptions,
 ): Promise<LoadedWeights> {
   const inMemory: { name: string; data: Uint8Array<ArrayBuffer> }[] = []
   let inFiles: { name: string; path: string; weight: StoredTensor }[] = []
-  const halves = new Set<string>()
+  const forms = new Map<string, WeightForm>()
+  // Whole numbers are made here, in memory; the runtime takes weights from files or from memory, not from both.
+  const mayStay = filesOnDisk && (precision === 'f32' || precision === 'f16')
   for (const wanted of program.parameters) {
     const { name } = wanted
-    if (options.fed.has(name)) continue
+    if (fed.has(name)) continue
     const weight = await find(wanted, weights)
     const half = weight.dtype === 'F16' || weight.dtype === 'f16'
-    if (half && wanted.dtype === 'f32') halves.add(name)
+    const form = formIn(precision, wanted, half)
+    if (form !== 'f32') forms.set(name, form)
     const path = 'source' in weight ? weight.source.path : undefined
-    if ('source' in weight && path !== undefined && options.filesOnDisk && (half || weight.dtype === 'F32')) {
+    const asItIs = form === (half ? 'f16' : 'f32') && (half || weight.dtype === 'F32')
+    if ('source' in weight && path !== undefined && mayStay && asItIs) {
       inFiles.push({ name, path: await realPath(path), weight })
-    } else inMemory.push({ name, data: await read(weight) })
+    } else inMemory.push(...(await inForm(name, weight, form)))
   }
-  // The runtime takes weights from files or from memory, not from both: some go into the model itself, else all are read.
+  // The others become part of the model itself, as far as it may grow; else all are read.
   if (inMemory.reduce((sum, { data }) => sum + data.length, 0) > mostInline) {
     for (const { name, weight } of inFiles) inMemory.push({ name, data: await read(weight) })
     inFiles = []
@@ -77,7 +88,7 @@ export async function loadWeights(
     const { begin, end } = weight
     bytes.set(name, { kind: 'external', file: path.slice(folder!.length), offset: begin, length: end - begin })
   }
-  return { program: widened(program, halves), bytes, externalData, folder }
+  return { program: withStoredForms(program, forms), bytes, externalData, folder }
 }
 
 async function find({ name, shape }: Parameter, weights: Weights): Promise<Weight> {
@@ -91,6 +102,20 @@ async function find({ name, shape }: Parameter, weights: Weights): Promise<Weigh
   return found as Weight
 }
 
+/** A weight in a form, by the names of the parameters that hold it. */
+async function inForm(name: string, weight: Weight, form: WeightForm) {
+  const bytes = await read(weight)
+  const half = weight.dtype === 'F16' || weight.dtype === 'f16'
+  if (form === 'f32' || (form === 'f16' && half)) return [{ name, data: bytes }]
+  const values = toFloat32({ dtype: half ? 'F16' : 'F32', shape: weight.shape, bytes })
+  if (form === 'f16') return [{ name, data: copyOf(float32ToFloat16(values)) }]
+  const { numbers, scales } = quantise(values, form)
+  return [
+    { name, data: numbers },
+    { name: scalesOf(name), data: copyOf(scales) },
+  ]
+}
+
 /** A copy of a weight's bytes: float16 as it is, everything else as float32. */
 async function read(weight: Weight): Promise<Uint8Array<ArrayBuffer>> {
   if ('data' in weight) return copyOf(weight.data)
@@ -101,24 +126,6 @@ async function read(weight: Weight): Promise<Uint8Array<ArrayBuffer>> {
 
 const copyOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBuffer> =>
   new Uint8Array(buffer, byteOffset, byteLength).slice()
-
-/** The program with some parameters of dtype f16 that it casts, which the runtime folds away when it loads the model. */
-function widened(program: Program, names: ReadonlySet<string>): Program {
-  if (names.size === 0) return program
-  const halves = new Map<Tensor, Tensor>()
-  const parameters = program.parameters.map(p => {
-    if (!names.has(p.name)) return p
-    const tensor = apply(parameter, [], { name: p.name, shape: p.shape, dtype: 'f16', init: p.init })
-    halves.set(p.tensor, cast(tensor, 'f32'))
-    return { ...p, dtype: 'f16' as const, tensor }
-  })
-  const entries = Object.entries(program.outputs)
-  const outputs = rewrite(
-    entries.map(([, t]) => t),
-    (node, original) => halves.get(original) ?? node,
-  )
-  return { ...program, parameters, outputs: Object.fromEntries(entries.map(([name], i) => [name, outputs[i]!])) }
-}
 
 /** The longest folder, with its separator at the end, that all paths begin with. */
 function commonFolder(paths: readonly string[]): string | undefined {

@@ -31,7 +31,7 @@ const program = gradients(
   }),
 )
 const lowered = lower(program, { device: 'cpu', training: true, contrib: true })
-const session = await InferenceSession.create(emitProgram(lowered, { training: true }).bytes, {
+const session = await InferenceSession.create(emitProgram(lowered, { settled: true }).bytes, {
   graphOptimizationLevel: 'disabled',
   intraOpNumThreads: 1,
   enableMemPattern: false,

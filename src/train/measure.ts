@@ -20,7 +20,7 @@ export async function measureStep(device: Device, program: Program, frozen: Weig
   const inputs: HostTensors = Object.fromEntries(
     Object.entries(program.inputs).map(([name, { dtype, shape }]) => [
       name,
-      hostTensorOf(dtype, shape, new arrays[dtype](sizeOf(shape))),
+      hostTensorOf(dtype, shape, new arrays[dtype as keyof typeof arrays](sizeOf(shape))),
     ]),
   )
   let taken = 0
