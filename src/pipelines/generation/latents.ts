@@ -17,10 +17,15 @@ const isLatents = (value: unknown): boolean =>
   Array.isArray(value.shape) &&
   value.shape.length === 3
 
-/** Latents that are handed in, of all pictures or of each. */
-export const latentsSchema = z.custom<Latents | readonly Latents[]>(
+const wanted = 'wanted latents: { data, shape }, as a picture of a generation has them'
+
+/** Latents that are handed in. */
+export const latentsSchema = z.custom<Latents>(isLatents, wanted)
+
+/** The same of all pictures, or of each. */
+export const severalLatentsSchema = z.custom<Latents | readonly Latents[]>(
   value => (Array.isArray(value) ? value.length > 0 && value.every(isLatents) : isLatents(value)),
-  'wanted latents: { data, shape }, as a picture of a generation has them',
+  wanted,
 )
 
 /** Throws LatentkitError unless latents are of the shape that is wanted. */

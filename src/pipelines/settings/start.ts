@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { latentsSchema } from '../generation/latents.js'
+import { severalLatentsSchema } from '../generation/latents.js'
 import { numberOf, settingsGroup } from './group.js'
 
 /** What a generation starts from instead of noise alone; the picture itself is the setting `image`. */
@@ -15,7 +15,7 @@ export const start = settingsGroup({
       .enum(['crop', 'stretch'])
       .default('crop')
       .describe('how a picture of another shape than width and height is brought to it'),
-    latents: latentsSchema.optional().describe('instead of a picture, its latents; or those of each picture'),
+    latents: severalLatentsSchema.optional().describe('instead of a picture, its latents; or those of each picture'),
   },
   check: ({ strength, latents, ...rest }) => {
     const { image } = rest as { image?: unknown }

@@ -1,7 +1,7 @@
 import { pictureSetting, task } from './task.js'
 
 /**
- * Paints a picture anew, as far as `strength` says. Source: Meng et al. 2021, SDEdit.
+ * Paints a picture anew, as far as `strength` says; what is transparent in it is white. Source: Meng et al. 2021, SDEdit.
  *
  * @throws SchemaError for settings that are unknown or out of range, LatentkitError where the model cannot follow them.
  * @example

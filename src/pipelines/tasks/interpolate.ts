@@ -3,7 +3,7 @@ import { slerp } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { GenerateEvent, GenerateOptions } from '../generation/events.js'
-import type { Latents } from '../generation/latents.js'
+import { checkLatents, type Latents, latentsSchema } from '../generation/latents.js'
 import type { Model } from '../model.js'
 import { fitted, pictureSize } from '../settings/init.js'
 import { seed } from '../settings/pictures.js'
@@ -24,6 +24,8 @@ export const interpolate = task({
     toSeed: seed.optional().describe('the seed at the end'),
     image: pictureSetting('the picture at the beginning').optional(),
     toImage: pictureSetting('the picture at the end').optional(),
+    latents: latentsSchema.optional().describe('instead of a picture, its latents at the beginning'),
+    toLatents: latentsSchema.optional().describe('and at the end'),
     frames: z.int().min(2).max(10_000).default(8).describe('pictures, both ends among them'),
     seed: seed.optional().describe('at the beginning; drawn by chance if not given'),
     strength: z.number().positive().max(1).default(0.5).describe('how much of pictures is painted anew'),
@@ -40,11 +42,14 @@ export const interpolate = task({
     { line: 'latentkit interpolate "a cat" --image a.png --to-image b.png -o frame.png', what: 'between two pictures' },
   ],
   start(model, prompt, settings, options) {
-    const { toPrompt, toSeed, image, toImage } = settings
-    if (toPrompt === undefined && toSeed === undefined && toImage === undefined)
-      throw new LatentkitError('interpolate: the way has no end; give toPrompt, toSeed or toImage')
-    if ((image === undefined) !== (toImage === undefined))
+    const { toPrompt, toSeed, image, toImage, latents, toLatents } = settings
+    const [from, to] = [image ?? latents, toImage ?? toLatents]
+    if (toPrompt === undefined && toSeed === undefined && to === undefined)
+      throw new LatentkitError('interpolate: the way has no end; give toPrompt, toSeed, toImage or toLatents')
+    if ((from === undefined) !== (to === undefined))
       throw new LatentkitError('interpolate: between pictures both ends are wanted; give image and toImage')
+    if ((image && latents) || (toImage && toLatents))
+      throw new LatentkitError('interpolate: an end is a picture or latents; leave one of them out')
     return frames(model, prompt, { ...settings, seed: settings.seed ?? Math.floor(Math.random() * 2 ** 32) }, options)
   },
 })
@@ -54,6 +59,8 @@ interface Way {
   readonly toSeed?: number | undefined
   readonly image?: Image | undefined
   readonly toImage?: Image | undefined
+  readonly latents?: Latents | undefined
+  readonly toLatents?: Latents | undefined
   readonly frames: number
   readonly seed: number
   readonly strength: number
@@ -62,10 +69,10 @@ interface Way {
 async function* frames(
   model: Model,
   prompt: string,
-  { toPrompt, toSeed, image, toImage, frames, seed, strength }: Way,
+  { toPrompt, toSeed, frames, seed, strength, ...way }: Way,
   options: GenerateOptions,
 ): AsyncGenerator<GenerateEvent, void> {
-  const ends = image && toImage && (await latentsOf(model, [image, toImage], options))
+  const ends = await latentsOf(model, way, options)
   for (let frame = 0; frame < frames; frame++) {
     const toShare = frame / (frames - 1)
     const settings: GenerateOptions = {
@@ -91,14 +98,23 @@ function seedsAt(toSeed: number, share: number): GenerateOptions {
   return share === 0 ? {} : { variationSeed: toSeed, variationStrength: share }
 }
 
-/** Latents of the pictures at both ends, of one size. */
-async function latentsOf(model: Model, ends: readonly [Image, Image], { width, height, fit, signal }: GenerateOptions) {
-  const own = pictureSize(model.config, ends[0])
-  const size = { width: width ?? own.width, height: height ?? own.height }
-  const latents: Latents[] = []
-  for (const picture of ends)
-    latents.push(await model.encode(fitted(picture, size, fit ?? 'crop'), signal && { signal }))
-  return latents as [Latents, Latents]
+/** Latents of what is at both ends, of one size; undefined where the way is not between pictures. */
+async function latentsOf(
+  model: Model,
+  { image, toImage, latents, toLatents }: Pick<Way, 'image' | 'toImage' | 'latents' | 'toLatents'>,
+  { width, height, fit = 'crop', signal }: GenerateOptions,
+): Promise<readonly [Latents, Latents] | undefined> {
+  const picture = image ?? toImage
+  const own = picture && pictureSize(model.config, picture)
+  const encoded = async (end: Image) => {
+    const size = { width: width ?? own!.width, height: height ?? own!.height }
+    return model.encode(fitted(end, size, fit), signal && { signal })
+  }
+  const from = latents ?? (image && (await encoded(image)))
+  const to = toLatents ?? (toImage && (await encoded(toImage)))
+  if (!from || !to) return undefined
+  checkLatents(to, from.shape)
+  return [from, to]
 }
 
 const between = ([from, to]: readonly [Latents, Latents], share: number): Latents => ({

@@ -47,11 +47,14 @@ export function task<Shape extends z.ZodRawShape>({ start, ...about }: TaskParts
 /** A picture that a task works on. */
 export const pictureSetting = (describe: string) => imageSchema.meta({ placeholder: 'PICTURE' }).describe(describe)
 
-/** Events with their finished pictures changed. */
+/** Events with their pictures changed, previews too. */
 export async function* withPictures(
   events: AsyncGenerator<GenerateEvent, void>,
   change: (picture: Image) => Image,
 ): AsyncGenerator<GenerateEvent, void> {
-  for await (const event of events)
-    yield event.type === 'image' ? { ...event, image: generatedImage(change(event.image), event.settings) } : event
+  for await (const event of events) {
+    if (event.type === 'image') yield { ...event, image: generatedImage(change(event.image), event.settings) }
+    else if (event.type === 'step' && event.previews) yield { ...event, previews: event.previews.map(change) }
+    else yield event
+  }
 }

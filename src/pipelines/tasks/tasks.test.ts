@@ -168,7 +168,14 @@ test('frames go from one end to the other, and say which they are', async () => 
     pictures.map(({ image }) => image.width),
     [16, 16, 16],
   )
+  const latents = { data: new Float32Array(256), shape: [4, 8, 8] } as const
+  const toLatents = { data: new Float32Array(256).fill(1), shape: [4, 8, 8] } as const
+  const own = await painted(interpolate(model, 'red heart', { ...way, latents, toLatents, strength: 0.34 }))
+  assert.equal(own.length, 3)
+  assert.notDeepEqual(own[0]!.image.data, own[2]!.image.data)
   assert.throws(() => interpolate(model, 'red heart', way), /the way has no end/)
+  const both = { ...way, image: picture(16, 16), latents, toLatents }
+  assert.throws(() => interpolate(model, 'red heart', both), /an end is a picture or latents/)
   assert.throws(() => interpolate(model, 'red heart', { ...way, image: picture(16, 16), toSeed: 1 }), /both ends/)
 })
 
