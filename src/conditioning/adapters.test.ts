@@ -68,3 +68,42 @@ test('IP-adapters are told from their tensors, take exactly those and make the o
   }
   assert.equal(imageProjectionConfigOf(new Map()), undefined)
 })
+
+test('of Stable Diffusion 1.5 both have the names and shapes of the published files', () => {
+  const shapesOf = ({ parameters }: Program) => new Map(parameters.map(({ name, shape }) => [name, { shape }]))
+  const shared = { channels: [320, 640, 1280, 1280], kernel: 1 as const }
+  const sketch = { ...shared, pixel_channels: 1 as const, num_res_blocks: 2, light: false }
+  const light = { ...shared, pixel_channels: 3 as const, num_res_blocks: 4, light: true, kernel: 3 as const }
+  const traced = (config: typeof sketch | typeof light) =>
+    trace({ map: f32(1, config.pixel_channels, 512, 512) }, (at, { map }) => {
+      const features = mapAdapter(at, config, map, 8)
+      assert.deepEqual(
+        features.map(({ shape }) => shape),
+        [64, 32, 16, 8].map((side, level) => [1, shared.channels[level]!, side, side]),
+      )
+      return { last: features.at(-1)! }
+    })
+  const full = shapesOf(traced(sketch))
+  assert.equal(full.size, 2 + 8 * 4 + 2 * 2)
+  assert.deepEqual(full.get('conv_in.weight')!.shape, [320, 64, 3, 3])
+  assert.deepEqual(full.get('body.2.in_conv.weight')!.shape, [640, 320, 1, 1])
+  assert.deepEqual(full.get('body.6.block1.weight')!.shape, [1280, 1280, 3, 3])
+  assert.deepEqual(mapAdapterConfigOf(full, 4, 8), sketch)
+  const small = shapesOf(traced(light))
+  assert.deepEqual(small.get('body.0.in_conv.weight')!.shape, [80, 192, 1, 1])
+  assert.deepEqual(small.get('body.3.body.3.block2.weight')!.shape, [320, 320, 3, 3])
+  assert.deepEqual(mapAdapterConfigOf(small, 4, 8), light)
+
+  const plus = { kind: 'resampler', tokens: 16, width: 768, inner: 768, depth: 4, heads: 12, head_width: 64 } as const
+  const projections = [{ kind: 'linear', tokens: 4, width: 768 } as const, plus]
+  for (const config of projections) {
+    const program = trace({ embedding: f32(1, 1024), places: f32(1, 257, 1280) }, (at, seen) =>
+      imageProjection(at, config, seen),
+    )
+    const shapes = shapesOf(program)
+    assert.deepEqual(imageProjectionConfigOf(shapes), config)
+    assert.deepEqual(shapes.get('proj.weight')?.shape, config.kind === 'linear' ? [3072, 1024] : undefined)
+    assert.deepEqual(shapes.get('layers.3.0.to_kv.weight')?.shape, config.kind === 'linear' ? undefined : [1536, 768])
+    assert.deepEqual(shapes.get('layers.3.1.1.weight')?.shape, config.kind === 'linear' ? undefined : [3072, 768])
+  }
+})
