@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Image } from '../../image/index.js'
-import { tinyCheckpoint } from '../../testing/tiny-model.js'
+import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
 import { drawing } from '../../testing/values.js'
 import { load } from '../load.js'
 import type { Model } from '../model.js'
@@ -78,6 +78,31 @@ for (const [sampler, profile] of [
     assert.ok(distance(made!.image.data, image.data) > 100)
   })
 }
+
+test('whatever the network predicts, known latents stay', async () => {
+  for (const parameterization of ['epsilon', 'x0', 'flow'] as const) {
+    const config = tinyConfig({ text: false })
+    const diffusion = { ...config.diffusion!, parameterization }
+    await using other = await load(tinyCheckpoint({ ...config, diffusion }), { threads: 1 })
+    const image = picture(16, 16)
+    const { data, shape } = await other.encode(image)
+    for await (const event of other.generate('', {
+      image,
+      mask: maskFrom(9),
+      seed: 1,
+      steps: 3,
+      sampler: 'dpmpp_2m',
+    })) {
+      if (event.type !== 'image') continue
+      const known = Array.from(data.keys()).filter(i => i % shape[2] < 4)
+      const off = distance(
+        known.map(i => event.latents.data[i]!),
+        known.map(i => data[i]!),
+      )
+      assert.ok(off < 1e-3 * Math.sqrt(known.length), `${parameterization}: ${off}`)
+    }
+  }
+})
 
 test('as the original scripts do it the known part is noised before each step, and its pixels stay all the same', async () => {
   const image = picture(16, 16)
