@@ -7,9 +7,11 @@ import { openParquet, openShards } from '../../dist/data/index.js'
 import { decodePng, describePng, encodePng } from '../../dist/image/index.js'
 import { checkpointModel } from '../../dist/pipelines/checkpoint-model.js'
 import { modelConfig } from '../../dist/pipelines/model-config.js'
+import { openModelFile } from '../../dist/pipelines/model-file.js'
 import { FileError } from '../../dist/platform/errors.js'
 import { bytesSource, decodeText } from '../../dist/platform/sources.js'
 import { parseConfig } from '../../dist/schema/index.js'
+import { published, tinyWeights } from '../../dist/testing/published.js'
 import { tinyCheckpoint, tinyConfig } from '../../dist/testing/tiny-model.js'
 import { bertTokenizer, bpeTokenizer, clipTokenizer, vocabularySchema } from '../../dist/text/index.js'
 import { loraRecipe } from '../../dist/train/adapters/recipes.js'
@@ -40,6 +42,9 @@ const isZip = bytes => bytes[0] === 0x50
 const safetensors = filesAt('conformance/formats/safetensors_good/', /\.safetensors$/)
 const sharded = name => bytesAt(`conformance/formats/safetensors_good/sharded/${name}`)
 const checkpoint = tinyCheckpoint()
+const foreign = encodeSafetensors(
+  tinyWeights(published.find(({ family }) => family === 'ldm-unconditional').tiny, 'F16'),
+)
 const adapter = encodeSafetensors(
   new Map(
     ['lora_down.weight', 'lora_up.weight', 'alpha'].map(part => {
@@ -175,6 +180,15 @@ export const formats = {
     async read(bytes, file) {
       const opened = await openCheckpoint(bytesSource(bytes, file))
       checkpointModel(opened)
+    },
+  },
+  'checkpoint of another tool': {
+    weight: 2,
+    seeds: [foreign],
+    async read(bytes, file) {
+      const opened = await openModelFile(new File([bytes], file))
+      checkpointModel(opened)
+      await opened.close()
     },
   },
   adapter: {
