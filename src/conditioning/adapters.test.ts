@@ -67,6 +67,8 @@ test('IP-adapters are told from their tensors, take exactly those and make the o
     close(evaluate([program.outputs.output!], { ...given, ...inputs })[0]!.data, tokens)
   }
   assert.equal(imageProjectionConfigOf(new Map()), undefined)
+  const odd = { 'norm.weight': { shape: [6], data: [] }, 'proj.weight': { shape: [7, 5], data: [] } }
+  assert.equal(imageProjectionConfigOf(tensorsOf(odd)), undefined, 'no whole number of tokens')
 })
 
 test('of Stable Diffusion 1.5 both have the names and shapes of the published files', () => {

@@ -98,19 +98,20 @@ function feedForward(at: Scope, x: Tensor): Tensor {
 type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
 
 /** The configuration that names and shapes tell; undefined where they are no IP-adapter's. */
-export function imageProjectionConfigOf(tensors: Shapes): ImageProjectionConfig | undefined {
+export const imageProjectionConfigOf = (tensors: Shapes): ImageProjectionConfig | undefined =>
+  imageProjectionConfig.safeParse(told(tensors)).data
+
+function told(tensors: Shapes): unknown {
   const shapeOf = (name: string) => tensors.get(name)?.shape
   const width = shapeOf('norm.weight')?.[0] ?? shapeOf('norm_out.weight')?.[0] ?? shapeOf('proj.3.weight')?.[0]
-  if (width === undefined) return undefined
   if (tensors.has('proj.3.weight')) return { kind: 'every_place', width }
   const rows = shapeOf('proj.weight')?.[0]
-  if (rows !== undefined) return rows % width === 0 ? { kind: 'linear', tokens: rows / width, width } : undefined
+  if (rows !== undefined) return { kind: 'linear', tokens: rows / width!, width }
   const [, tokens, inner] = shapeOf('latents') ?? []
-  const asked = shapeOf('layers.0.0.to_q.weight')?.[0]
-  if (tokens === undefined || inner === undefined || asked === undefined) return undefined
   let depth = 0
   while (tensors.has(`layers.${depth}.0.to_q.weight`)) depth++
-  return { kind: 'resampler', tokens, width, inner, depth, heads: asked / HEAD, head_width: HEAD }
+  const heads = (shapeOf('layers.0.0.to_q.weight')?.[0] ?? 0) / HEAD
+  return { kind: 'resampler', tokens, width, inner, depth, heads, head_width: HEAD }
 }
 
 /** The width of a resampler's heads in every published IP-adapter; shapes do not tell it. */

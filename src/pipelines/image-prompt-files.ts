@@ -60,7 +60,7 @@ export async function openImagePrompt({
     }
     return closingOnError({ close: () => encoder.close() }, async () => {
       const vision = clipVisionConfigOf(encoder.tensors)
-      if (vision === undefined)
+      if (vision === undefined || !Number.isInteger(vision.heads))
         throw new FileError(encoder.name, 'holds no image half of a CLIP by Hugging Face’s or OpenCLIP’s names')
       // OpenAI's own towers have quick_gelu; those of OpenCLIP, which are wider, have not. Source: open_clip, model_configs.
       const activation = vision.width > 1024 ? 'gelu' : 'quick_gelu'
