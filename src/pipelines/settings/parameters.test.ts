@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type SamplingSchedule, schedules } from '../../diffusion/index.js'
 import { formatParameters, parseParameters } from '../../image/index.js'
+import { version } from '../../platform/version.js'
 import { type SamplerName, samplers } from '../../samplers/index.js'
 import { tinyConfig } from '../../testing/tiny-model.js'
 import { parametersOf, settingsOf } from './parameters.js'
@@ -70,4 +71,13 @@ test("samplers and schedules are known by A1111's names too", () => {
   assert.deepEqual(of('Euler a', 'SGM Uniform'), { sampler: 'euler_ancestral', schedule: 'sgm_uniform' })
   assert.deepEqual(of('DPM++ 2S a Karras'), { sampler: 'dpmpp_2s_ancestral', schedule: 'karras' })
   assert.deepEqual(of('DPM++ 2M'), { sampler: 'dpmpp_2m' })
+})
+
+test('pictures of other tools are made again as those make them', () => {
+  const of = (made: string) =>
+    settingsOf(parseParameters(`(red:1.2) heart\nSteps: 20, Seed: 7, Clip skip: 2, Version: ${made}`))
+  assert.deepEqual(of('v1.10.1'), { profile: 'a1111', steps: 20, seed: 7, clipSkip: 2 })
+  assert.equal(of('f2.0.1v1.10.1-previous').profile, 'a1111')
+  assert.equal(of('stable-diffusion.cpp').profile, 'sdcpp')
+  assert.equal(of(`latentkit ${version}`).profile, undefined)
 })

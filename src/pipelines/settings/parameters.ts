@@ -1,7 +1,7 @@
 import type { Parameters } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'
-import { type Profile, profiles, type SamplerName, samplers } from '../../samplers/index.js'
+import { type Profile, type ProfileName, profiles, type SamplerName, samplers } from '../../samplers/index.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
 import type { Plan } from './plan.js'
 
@@ -48,6 +48,7 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
   const written = (parameters.scheduleType ?? behind)?.toLowerCase().replaceAll(' ', '_')
   const schedule = generateSettings.shape.schedule.safeParse(written).data
   const settings = {
+    profile: toolOf(parameters.version),
     negativePrompt,
     steps,
     seed,
@@ -59,6 +60,12 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
     ...Object.assign({}, ...settingsGroups.map(group => group.read?.(extra))),
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+}
+
+/** The tool that made a picture, as far as its version tells: A1111's are `v1.10.1`, those of its fork Forge `f2.0.1v1.10.1`. */
+function toolOf(version = ''): ProfileName | undefined {
+  if (version.startsWith('stable-diffusion.cpp')) return 'sdcpp'
+  return /^(?:f[\d.]+)?v\d/.test(version) ? 'a1111' : undefined
 }
 
 function samplerOf(label: string): SamplerName {
