@@ -1,10 +1,12 @@
 // Writes PARITY.md from a run over reference cases: node tools/parity.js FOLDER (fixtures/conformance by default).
-import { writeFileSync } from 'node:fs'
+// What is written by hand, from the heading `byHand` on, stays.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { openCase } from '../dist/cli/conformance/case.js'
 import { conformance } from '../dist/cli/conformance/conformance.js'
 import { processor } from '../dist/platform/node/index.js'
 
 const folder = process.argv[2] ?? 'fixtures/conformance'
+const byHand = '## Beside the cases'
 
 /** Who wrote the original: repository at commit, or package and version. */
 const origin = ({ repository, commit, package: name, version }) =>
@@ -47,6 +49,7 @@ const tables = [...rows].map(([kind, lines]) => {
   const head = '| case | reference | absolute tolerance | largest difference over tolerance | compared | verdict |'
   return `## ${kind}\n\n${head}\n| --- | --- | --- | --- | --- | --- |\n${lines.join('\n')}\n`
 })
+const [, kept = '\n'] = readFileSync('PARITY.md', 'utf8').split(byHand)
 writeFileSync(
   'PARITY.md',
   `# What equals which reference
@@ -59,6 +62,7 @@ expected file was compared and every other layout of its weights was loaded and 
 Copies of some cases of every kind lie in \`fixtures/conformance\` and are run by \`src/cli/conformance/conformance.test.ts\`;
 the networks' cases also in Chromium on WebAssembly and on WebGPU, to the tolerances that the browser tests state.
 
-${tables.join('\n')}`,
+${tables.join('\n')}
+${byHand}${kept}`,
 )
 console.log(`PARITY.md: ${totals.equal} equal, ${totals.differs} differ, ${totals['not-built']} not built yet`)
