@@ -272,6 +272,6 @@ function parsed(text, file) {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new FileError(file, 'is no JSON', { cause })
+    throw new FileError(file, `is no JSON: ${cause.message.slice(0, 200)}`, { cause })
   }
 }

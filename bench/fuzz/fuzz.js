@@ -10,7 +10,7 @@ const batch = 200
  * takes longer than `patience` milliseconds, is an outcome with a problem; the rest goes on in another process. `child` is
  * the script that reads.
  */
-export async function fuzz({ count, first = 1, patience = 20_000, child = reader, note }) {
+export async function fuzz({ count, first = 1, patience = 60_000, child = reader, note }) {
   let next = first
   const end = first + count
   while (next < end) {

@@ -18,7 +18,10 @@ NAMES = {
 
 
 def text(key):
-    return str(key).lower() if isinstance(key, bool) or key is None else str(key)
+    if isinstance(key, bool) or key is None:
+        return {True: "true", False: "false", None: "null"}[key]
+    # Keys that are objects lead to no weights; latentkit gives them one name.
+    return str(key) if isinstance(key, (str, int, float)) else "?"
 
 
 def tensors(value, name, found):

@@ -16,7 +16,8 @@ export function isPng(bytes: Uint8Array): boolean {
 
 /** The chunks of a PNG file up to IEND, each with its checksum tested; FileError where it is damaged or cut off. */
 export function* readChunks(bytes: Uint8Array, file: string): Generator<PngChunk> {
-  if (!isPng(bytes)) throw new FileError(file, 'is no PNG picture: it does not begin with the PNG signature')
+  if (!isPng(bytes))
+    throw new FileError(file, 'is no PNG picture: it does not begin with the PNG signature', { offset: 0 })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let offset = signature.length; ; ) {
     if (offset + 12 > bytes.length)
@@ -28,6 +29,11 @@ export function* readChunks(bytes: Uint8Array, file: string): Generator<PngChunk
       throw new FileError(file, `is cut off: a PNG chunk of ${length} bytes begins, ${rest} are there`, { offset })
     }
     const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8))
+    // A capital first letter: without it the picture cannot be shown (PNG, 5.4).
+    if (!/^(IHDR|PLTE|IDAT|IEND|[a-z][A-Za-z]{3})$/.test(type))
+      throw new FileError(file, `holds a PNG chunk ${JSON.stringify(type)}, which is none that pictures have`, {
+        offset,
+      })
     if (view.getUint32(end - 4) !== crc32(bytes.subarray(offset + 4, end - 4))) {
       throw new FileError(file, `is damaged: the checksum of PNG chunk ${JSON.stringify(type)} does not fit`, {
         offset,

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { FileError } from '../platform/errors.js'
 import { describePng } from './describe-png.js'
 import type { Image } from './image.js'
+import { readChunks, writeChunks } from './png-chunks.js'
 import { decodePng } from './png-decode.js'
 import { encodePng } from './png-encode.js'
 
@@ -156,4 +157,13 @@ test('maps of classes: the numbers of a palette or of few bits, not their colour
     meant.set(data[3 * i]!, colour)
   }
   assert.deepEqual([...meant.keys()].sort(), [0, 1, 2, 3])
+})
+
+test('a chunk without which the picture cannot be shown is refused, another is passed over', async () => {
+  const picture = { width: 1, height: 1, channels: 3, data: Uint8Array.of(1, 2, 3) } as const
+  const chunks = [...readChunks(await encodePng(picture), 'x')].filter(({ type }) => type !== 'IEND')
+  const withChunk = (type: string) => writeChunks([chunks[0]!, { type, data: new Uint8Array(3) }, ...chunks.slice(1)])
+  assert.deepEqual((await decodePng(withChunk('vpAg'))).data, picture.data)
+  for (const type of ['VPAg', 'IDAx', 'x\x9cc`'])
+    await assert.rejects(decodePng(withChunk(type), { file: 'x.png' }), /x\.png \(byte 33\): holds a PNG chunk/)
 })

@@ -144,7 +144,8 @@ test('errors name the file and say what to do', async () => {
   await node.appendFile(join(folder, 'log', 'x.jsonl'), 'a\n')
   await node.appendFile(join(folder, 'log', 'x.jsonl'), 'b\n')
   assert.equal(await readFile(join(folder, 'log', 'x.jsonl'), 'utf8'), 'a\nb\n')
-  await assert.rejects(node.readText(new Uint8Array([0xff])), /not UTF-8/)
+  await assert.rejects(node.readText(new TextEncoder().encode('ü').subarray(0, 1)), /not UTF-8/)
+  await assert.rejects(node.readText(new Uint8Array([0xc3, 0xbc, 0x41, 0xff, 0x41])), /byte 3.*not UTF-8/)
 })
 
 test('a damaged gzip stream is an error behind what was readable, in one piece or several', async () => {

@@ -105,6 +105,9 @@ export function decodeText(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (cause) {
-    throw new FileError(name, 'is not UTF-8 text; save it as UTF-8', { cause })
+    // What cannot be decoded becomes U+FFFD, at the first of which the text was whole.
+    const [whole] = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).split('\ufffd', 1)
+    const offset = new TextEncoder().encode(whole).length
+    throw new FileError(name, 'is not UTF-8 text; save it as UTF-8', { offset, cause })
   }
 }

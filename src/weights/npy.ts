@@ -17,7 +17,7 @@ const magic = '\x93NUMPY'
 export function readNpy(bytes: Uint8Array, file: string): NpyArray {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const text = (from: number, to: number) => new TextDecoder('latin1').decode(bytes.subarray(from, to))
-  if (text(0, 6) !== magic || bytes.length < 12) throw new FileError(file, 'is no .npy array of numpy')
+  if (text(0, 6) !== magic || bytes.length < 12) throw new FileError(file, 'is no .npy array of numpy', { offset: 0 })
   const wide = bytes[6]! > 1
   const begin = wide ? 12 : 10
   const data = begin + (wide ? view.getUint32(8, true) : view.getUint16(8, true))
@@ -27,17 +27,20 @@ export function readNpy(bytes: Uint8Array, file: string): NpyArray {
   const sides = /'shape':\s*\(([\d, ]*)\)/.exec(header)?.[1]
   const type = descr === undefined ? undefined : types[descr]
   if (type === undefined || sides === undefined || data > bytes.length) {
-    throw new FileError(file, `holds an array of "${descr?.slice(0, 20)}"; wanted are floats, such as '<f8'`)
+    throw new FileError(file, `holds an array of "${descr?.slice(0, 20)}"; wanted are floats, such as '<f8'`, {
+      offset: begin,
+    })
   }
   const shape = sides.split(',').flatMap(side => (side.trim() === '' ? [] : [Number(side)]))
   if (fortran && shape.length > 1) {
-    throw new FileError(file, 'holds an array in column order; save it with numpy.ascontiguousarray')
+    throw new FileError(file, 'holds an array in column order; save it with numpy.ascontiguousarray', { offset: begin })
   }
   const count = shape.reduce((product, side) => product * side, 1)
   if (count * type.bytes !== bytes.length - data) {
     throw new FileError(
       file,
       `is damaged: an array [${shape.join(', ')}] has ${count} numbers, its data are of another length`,
+      { offset: data },
     )
   }
   return { shape, data: Float64Array.from({ length: count }, (_, i) => type.at(view, data + i * type.bytes)) }

@@ -89,7 +89,7 @@ async function readWeightMap(index: FileSource): Promise<[string, string][]> {
   try {
     map = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await index.read(0, index.size))).weight_map
   } catch (cause) {
-    throw new FileError(index.name, `is no JSON index; ${wanted}`, { cause })
+    throw new FileError(index.name, `is no JSON index (${(cause as Error).message}); ${wanted}`, { cause })
   }
   if (typeof map !== 'object' || map === null || Array.isArray(map))
     throw new FileError(index.name, `has no weight_map; ${wanted}`)

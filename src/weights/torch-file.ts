@@ -83,7 +83,9 @@ async function openArchive(source: FileSource): Promise<Contents> {
   const small = async (name: string, limit: number) => {
     const entry = entries.get(folder + name)
     if (!entry) return new Uint8Array(0)
-    if (entry.end - entry.begin > limit) throw new FileError(source.name, `its ${name} is larger than ${limit} bytes`)
+    const { begin, end } = entry
+    if (end - begin > limit)
+      throw new FileError(source.name, `its ${name} is larger than ${limit} bytes`, { offset: begin })
     return readZipEntry(source, folder + name, entry)
   }
   const byteOrder = new TextDecoder().decode(await small('byteorder', 100))

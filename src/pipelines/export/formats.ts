@@ -79,6 +79,7 @@ export const exportFormats = {
   string,
   { what: string; write: (model: Exported, path: string, options: WriteOptions) => Promise<void> }
 >
+/** The name of a format that a model can be written in. */
 export type ExportFormat = keyof typeof exportFormats
 export const exportFormatNames = Object.keys(exportFormats) as [ExportFormat, ...ExportFormat[]]
 

@@ -6,6 +6,7 @@ import type { StoredTensor } from '../../weights/tensor-file.js'
 
 /** Types in which weights can be written; those after bf16 are GGUF's alone. */
 export const weightTypes = ['f32', 'f16', 'bf16', 'q8_0', 'q5_1', 'q5_0', 'q4_1', 'q4_0'] as const
+/** A type of weights, by the name of the command line. */
 export type WeightType = (typeof weightTypes)[number]
 
 const floatTypes: Partial<Record<WeightType, FloatType>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' }
