@@ -24,14 +24,15 @@ export async function fuzz({ count, first = 1, patience = 60_000, child = reader
       let complaint = ''
       let reason
       let timer
-      const watch = () => {
+      const watch = (limit = patience) => {
         clearTimeout(timer)
         timer = setTimeout(() => {
-          reason = `takes more than ${patience / 1000} s`
+          reason = `takes more than ${limit / 1000} s`
           worker.kill('SIGKILL')
-        }, patience)
+        }, limit)
       }
-      watch()
+      // Until its first word it is only being loaded.
+      watch(Math.max(patience, 60_000))
       worker.stderr.on('data', text => (complaint = (complaint + text).slice(-2000)))
       worker.on('message', ({ begun: seed, outcome, done }) => {
         watch()
