@@ -73,7 +73,7 @@ test('IP-adapters are told from their tensors, take exactly those and make the o
 
 test('of Stable Diffusion 1.5 both have the names and shapes of the published files', () => {
   const shapesOf = ({ parameters }: Program) => new Map(parameters.map(({ name, shape }) => [name, { shape }]))
-  const shared = { channels: [320, 640, 1280, 1280], kernel: 1 as const }
+  const shared = { channels: [320, 640, 1280, 1280], kernel: 1 as const, xl: false }
   const sketch = { ...shared, pixel_channels: 1 as const, num_res_blocks: 2, light: false }
   const light = { ...shared, pixel_channels: 3 as const, num_res_blocks: 4, light: true, kernel: 3 as const }
   const traced = (config: typeof sketch | typeof light) =>
@@ -95,6 +95,18 @@ test('of Stable Diffusion 1.5 both have the names and shapes of the published fi
   assert.deepEqual(small.get('body.0.in_conv.weight')!.shape, [80, 192, 1, 1])
   assert.deepEqual(small.get('body.3.body.3.block2.weight')!.shape, [320, 320, 3, 3])
   assert.deepEqual(mapAdapterConfigOf(small, 4, 8), light)
+
+  const xl = { ...sketch, pixel_channels: 3 as const, xl: true }
+  const sdxl = trace({ map: f32(1, 3, 1024, 1024) }, (at, { map }) => {
+    const features = mapAdapter(at, xl, map, 8)
+    assert.deepEqual(
+      features.map(({ shape }) => shape[2]),
+      [64, 64, 32, 32],
+    )
+    return { last: features.at(-1)! }
+  })
+  assert.deepEqual(shapesOf(sdxl).get('conv_in.weight')!.shape, [320, 768, 3, 3])
+  assert.deepEqual(mapAdapterConfigOf(shapesOf(sdxl), 3, 8), xl)
 
   const plus = { kind: 'resampler', tokens: 16, width: 768, inner: 768, depth: 4, heads: 12, head_width: 64 } as const
   const projections = [{ kind: 'linear', tokens: 4, width: 768 } as const, plus]

@@ -12,9 +12,10 @@ const count = z.int().positive()
 /** A T2I-adapter in words of its own; published files do not carry any. */
 export const mapAdapterConfig = z.strictObject({
   pixel_channels: z.union([z.literal(1), z.literal(3)]).describe('1: grey maps such as sketches and depth; 3: colours'),
-  channels: z.array(count).min(1).describe('of each level of the UNet'),
+  channels: z.array(count).min(1).describe('of each of its features'),
   num_res_blocks: count.describe('at each level'),
   kernel: z.union([z.literal(1), z.literal(3)]).describe('of all but the first convolution of a block'),
+  xl: z.boolean().describe('as for Stable Diffusion XL: features half as large, halved once; one more for the middle'),
   light: z.boolean().describe('blocks of a quarter of the channels, between convolutions that narrow and widen'),
 })
 /** A T2I-adapter's own words. */
@@ -23,11 +24,12 @@ export type MapAdapterConfig = z.infer<typeof mapAdapterConfig>
 /**
  * Features of a map [batch, pixel_channels, height, width] in [0, 1] for each level of a UNet over latents `factor` times
  * smaller: [batch, channels, h, w], half the size from level to level. Source: Mou et al. 2023; TencentARC/T2I-Adapter,
- * ldm/modules/encoders/adapter.py, Adapter with sk=True and use_conv=False, and Adapter_light.
+ * ldm/modules/encoders/adapter.py, Adapter with sk=True and use_conv=False, and Adapter_light; diffusers,
+ * models/adapter.py, FullAdapterXL.
  */
 export function mapAdapter(at: Scope, config: MapAdapterConfig, map: Tensor, factor: number): Tensor[] {
-  const { channels, num_res_blocks, kernel, light } = config
-  const unshuffled = pixelUnshuffle(map, factor)
+  const { channels, num_res_blocks, kernel, light, xl } = config
+  const unshuffled = pixelUnshuffle(map, xl ? 2 * factor : factor)
   const conv = (scope: Scope, x: Tensor, out: number, size: number) =>
     conv2d(scope, x, { out, kernel: size, padding: (size - 1) / 2 })
   const block = (scope: Scope, x: Tensor, second: number) => {
@@ -36,7 +38,7 @@ export function mapAdapter(at: Scope, config: MapAdapterConfig, map: Tensor, fac
   }
   let h = light ? unshuffled : conv(at('conv_in'), unshuffled, channels[0]!, 3)
   return channels.map((out, level) => {
-    if (level > 0) h = averagePool2d(h, { kernel: 2, stride: 2 })
+    if (xl ? level === 2 : level > 0) h = averagePool2d(h, { kernel: 2, stride: 2 })
     if (light) {
       const body = at(`body.${level}`)
       h = conv(body('in_conv'), h, out / 4, 1)
@@ -75,17 +77,21 @@ export function mapAdapterConfigOf(tensors: Shapes, levels: number, factor: numb
     while (tensors.has(`${name(i)}.block1.weight`)) i++
     return i
   }
-  const blocks = light ? counted(i => `body.0.body.${i}`) : counted(i => `body.${i}`) / levels
-  const every = Array.from({ length: levels }, (_, level) => level)
-  const widths = every.map(level =>
-    light ? shapeOf(`body.${level}.out_conv`) : shapeOf(`body.${level * blocks}.block1`),
+  const unshuffled = (shapeOf(light ? 'body.0.in_conv' : 'conv_in')?.[1] ?? 0) / factor ** 2
+  // A map of 1 or 3 channels in squares of twice the side has 4 times as many.
+  const xl = !light && levels === 3 && unshuffled % 4 === 0
+  const features = xl ? levels + 1 : levels
+  const blocks = light ? counted(i => `body.0.body.${i}`) : counted(i => `body.${i}`) / features
+  const widths = Array.from({ length: features }, (_, i) =>
+    light ? shapeOf(`body.${i}.out_conv`) : shapeOf(`body.${i * blocks}.block1`),
   )
   const found = mapAdapterConfig.safeParse({
-    pixel_channels: (shapeOf(light ? 'body.0.in_conv' : 'conv_in')?.[1] ?? 0) / factor ** 2,
+    pixel_channels: xl ? unshuffled / 4 : unshuffled,
     channels: widths.map(shape => shape?.[0]),
     num_res_blocks: blocks,
     kernel: light ? 3 : shapeOf('body.0.block2')?.[2],
     light,
+    xl,
   })
   return found.success ? found.data : undefined
 }

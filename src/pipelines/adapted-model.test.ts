@@ -65,6 +65,7 @@ test('a T2I-adapter by either tool’s names leads a generation as much as it co
     num_res_blocks: 2,
     kernel: 1,
     light: false,
+    xl: false,
   }
   const program = trace({ map: f32(1, 1, 16, 16) }, (at, { map }) => ({ out: mapAdapter(at, words, map, 2).at(-1)! }))
   const original = file(drawn(program))

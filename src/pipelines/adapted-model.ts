@@ -187,6 +187,12 @@ async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[]
     opened.push(await openMapAdapter(await locate(file), model.config))
     note('T2I-adapter', hold(opened.at(-1)!.file), weight)
   }
+  const other = opened.find(({ config }) => config.xl !== opened[0]!.config.xl)
+  if (other)
+    throw new FileError(
+      other.file.name,
+      'adds its features at other places than the first T2I-adapter: use one of them',
+    )
   const adapters = opened.map(({ config }, i) => ({ ...config, weight: given[i]!.weight ?? 1 }))
   const config = conditionedBy(model.config, { t2i: { adapters } })
   const { path } = embedderScope(config.conditioning, 't2i')!

@@ -31,7 +31,8 @@ export async function openMapAdapter(from: SourceLike, model: ModelConfig): Prom
         `is no T2I-adapter for a UNet of ${channel_mult.length} levels over latents ${factorOf(model)} times smaller than pictures`,
       )
     }
-    const wanted = channel_mult.map(mult => mult * model_channels)
+    const levels = channel_mult.map(mult => mult * model_channels)
+    const wanted = config.xl ? [...levels, levels.at(-1)!] : levels
     if (wanted.some((channels, level) => channels !== config.channels[level])) {
       throw new FileError(
         file.name,

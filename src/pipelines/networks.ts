@@ -65,7 +65,8 @@ export function predict(
 /** What conditions change within the network: features of maps are added, tokens of a picture attended to. */
 function conditionChanges(at: Scope, config: UnetConfig, given: Conditioned): UnetChange[] {
   const { imageTokens, imageStrength } = given
-  const features = config.channel_mult.flatMap((_, level) => given[`feature_${level}`] ?? [])
+  // Stable Diffusion XL's adapters have one more for the middle.
+  const features = [...config.channel_mult, 'middle'].flatMap((_, level) => given[`feature_${level}`] ?? [])
   return [
     ...(features.length > 0 ? [mapFeatures(config, features)] : []),
     ...(imageTokens ? [imageAttention(at(pictureScope), imageTokens, unsqueeze(unsqueeze(imageStrength!, 2), 3))] : []),

@@ -147,6 +147,17 @@ test('features of maps are added behind the last residual block of each level', 
   )
   assert.deepEqual(added.data, changed.data)
   assert.notDeepEqual(added.data, unchanged.data)
+
+  const large = { a: f32(2, 32, 2, 2), b: f32(2, 64, 2, 2), c: f32(2, 64, 2, 2) }
+  const given = { a: drawing(8).normal(2, 32, 2, 2), b: zeros.b, c: drawing(9).normal(2, 64, 2, 2) }
+  const xl = run(
+    traced((_, { a, b, c }) => [mapFeatures(config, [a!, b!, c!])], large),
+    given,
+  )
+  const byHand: (at: Scope, given: Inputs) => UnetChange[] = (_, { a, c }) => [
+    { input: (_, { block }) => (block === 2 ? h => add(h, a!) : undefined), middle: () => h => add(h, c!) },
+  ]
+  assert.deepEqual(xl.data, run(traced(byHand, large), given).data)
 })
 
 test('tokens of a picture are attended to by keys and values of their own, as much as they count', () => {

@@ -34,6 +34,8 @@ export type Join = (h: Tensor, skip: Tensor) => readonly [h: Tensor, skip: Tenso
 export interface UnetChange {
   /** What the output [batch, c, h, w] of an input block becomes before it goes on and is kept. */
   readonly input?: (plain: Layer, place: UnetPlace) => Layer | undefined
+  /** What the output of the middle becomes. */
+  readonly middle?: (plain: Layer, place: UnetPlace) => Layer | undefined
   readonly join?: (plain: Join, place: UnetPlace) => Join | undefined
   /** A block of a transformer, of tokens [batch, h * w, c], or an attention block, of a map [batch, c, h, w]. */
   readonly layer?: (plain: Layer, place: AttentionPlace) => Layer | undefined

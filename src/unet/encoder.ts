@@ -110,7 +110,8 @@ export function encoderHalf(
   h = residual(middle('0'), h)
   const place = { part: 'middle', block: 0, level: levels - 1 } as const
   if (!config.disable_middle_transformer && hasAttention(config, place)) h = attend(middle('1'), h, place)
-  return { skips, middle: middle.mark(residual(middle('2'), h)) }
+  const after = changed(changes, 'middle', place, h => h)
+  return { skips, middle: middle.mark(after(residual(middle('2'), h))) }
 }
 
 type Depth = Pick<UnetPlace, 'part' | 'level'>
