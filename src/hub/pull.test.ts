@@ -12,7 +12,7 @@ const bytes = (length: number, seed: number) => Uint8Array.from({ length }, (_, 
 const weights = bytes(200_000, 1)
 const config = new TextEncoder().encode('{"a": 1}\n')
 const files = { 'model.safetensors': weights, 'config.json': config, 'unet/model.safetensors': bytes(5, 2) }
-const patience = { attempts: 3, delay: 1, silence: 200 }
+const patience = { attempts: 3, delay: 1, silence: 2000 }
 
 let home: string
 let cache: string
