@@ -17,6 +17,7 @@ import type {
   Reader,
   Request,
   RequestField,
+  Sight,
   Specs,
   Stored,
   TextShape,
@@ -120,6 +121,11 @@ export function reachOf(
       }),
   }
 }
+
+/** What of pictures the records of a model's conditions look at. */
+export const sightsOf = (config: ConditioningConfig | ConditioningRecipe | undefined): Sight[] => [
+  ...new Set(present(config).flatMap(({ conditioning }) => conditioning.sees ?? [])),
+]
 
 /** The most layers that a conditioning has one after the other. */
 export const deepestCondition = (config: ConditioningConfig | undefined): number =>

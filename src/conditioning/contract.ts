@@ -52,6 +52,9 @@ export interface Place {
 /** Numbers of one sample by the names of the inputs. */
 export type Numbers = Readonly<Record<string, ArrayLike<number>>>
 
+/** What of a picture itself its conditions can look at. */
+export type Sight = 'size' | 'pixels' | 'map' | 'hint'
+
 /** A picture that is trained on, as its transform and chance have it. */
 export interface TrainingRecord {
   /** Position in the dataset. */
@@ -69,6 +72,8 @@ export interface TrainingRecord {
   visible(): Promise<Box>
   /** Classes of the pixels that the network sees, [height, width], if the picture has a map. */
   map(): Promise<Uint8Array | undefined>
+  /** What a ControlNet is to follow, [3, height, width] in [0, 1], if the picture comes with that. */
+  hint(): Promise<Float32Array | undefined>
 }
 
 /** Left, top, width and height as fractions of the picture's. */
@@ -188,6 +193,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   readonly config: z.ZodType<Config>
   /** The words of a training recipe; the same if left out. */
   readonly recipe?: z.ZodType<Recipe>
+  /** What of a picture its record looks at beside words and labels: what must be there when pictures are gone by. */
+  readonly sees?: readonly Sight[]
   /** The fields of a request that it listens to. */
   readonly request: Readonly<Record<string, RequestField>>
   /** A recipe with its files as they are seen from elsewhere. */

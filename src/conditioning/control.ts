@@ -12,6 +12,7 @@ const config = z.strictObject({
 export const control = {
   what: 'a hint',
   config,
+  sees: ['pixels', 'hint'],
   request: {
     hint: hintsField(
       'the picture that each ControlNet follows, such as white edges on black; several with commas between',
@@ -25,9 +26,9 @@ export const control = {
   embed: (_, __, { hints, strengths }) => ({ hint: hints!, strength: strengths! }),
   reader({ weights: strengths }) {
     return {
-      async ofRecord({ pixels }, { width, height }) {
-        const lines = edges(await pixels(), width, height)
-        return { hints: strengths.flatMap(() => [...lines, ...lines, ...lines]), strengths }
+      async ofRecord({ pixels, hint }, { width, height }) {
+        const given = (await hint()) ?? threefold(edges(await pixels(), width, height))
+        return { hints: strengths.flatMap(() => Array.from(given)), strengths }
       },
       ofRequest(request, place) {
         const pictures = hintsOf(request, 'hint', { count: strengths.length, of: 'ControlNets' })
@@ -37,3 +38,5 @@ export const control = {
     }
   },
 } satisfies Conditioning<z.output<typeof config>>
+
+const threefold = (plane: Float32Array): number[] => [...plane, ...plane, ...plane]

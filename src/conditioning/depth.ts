@@ -1,10 +1,9 @@
 import { z } from 'zod'
-import { type Image, interpolate } from '../image/index.js'
+import { greyLevels, type Image, interpolate } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
 import { f32 } from '../tensor/tensor.js'
 import type { Conditioning, Place } from './contract.js'
 import { pictureField, pictureOf } from './fields.js'
-import { greyLevels } from './semantic-map.js'
 
 const config = z.strictObject({})
 
@@ -15,6 +14,7 @@ const config = z.strictObject({})
 export const depth = {
   what: 'a picture of depth',
   config,
+  sees: ['map'],
   request: {
     depth: pictureField('how near things are, for models of depth: a picture of grey levels, brighter where nearer'),
   },

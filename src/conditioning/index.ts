@@ -18,6 +18,7 @@ export {
   readersOf,
   requestFields,
   requestShape,
+  sightsOf,
   sizeOfRequest,
   stack,
   textShapeOf,
@@ -32,6 +33,7 @@ export type {
   Place,
   Request,
   RequestField,
+  Sight,
   Spoken,
   SpokenPhrase,
   Stored,
@@ -40,6 +42,5 @@ export type {
 } from './contract.js'
 export { imageSchema, pictureField } from './fields.js'
 export type { Retrieved } from './neighbours.js'
-export { greyLevels } from './semantic-map.js'
 export type { SpokenOver } from './sentences.js'
 export { type ConditioningName, conditionings } from './table.js'

@@ -48,6 +48,7 @@ export const layout = {
   what: 'boxes',
   config,
   recipe,
+  sees: ['size'],
   request: {
     boxes: {
       schema: boxesSchema,

@@ -35,6 +35,7 @@ const usualLevel = 20
 export const lowResolution = {
   what: 'a small picture',
   config,
+  sees: ['pixels'],
   request: {
     image: imageField,
     noiseLevel: {

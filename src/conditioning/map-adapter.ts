@@ -23,6 +23,7 @@ const inputName = (i: number) => `map_${i}`
 export const mapAdapters = {
   what: 'maps for T2I-adapters',
   config,
+  sees: ['pixels'],
   request: {
     t2i: hintsField('the map that each T2I-adapter follows, such as a sketch; several with commas between'),
   },

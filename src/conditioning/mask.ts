@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Image, imageToPixels } from '../image/index.js'
+import { greyLevels, type Image, imageToPixels } from '../image/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import { add, mul } from '../tensor/binary.js'
 import { resizeNearest } from '../tensor/resize.js'
@@ -8,7 +8,6 @@ import { f32 } from '../tensor/tensor.js'
 import type { Conditioning } from './contract.js'
 import { checkSize, imageField, pictureField, pictureOf } from './fields.js'
 import { randomMask } from './random-masks.js'
-import { greyLevels } from './semantic-map.js'
 
 const config = z.strictObject({
   form: z
@@ -24,6 +23,7 @@ const config = z.strictObject({
 export const mask = {
   what: 'a picture and a mask',
   config,
+  sees: ['pixels'],
   request: {
     image: imageField,
     mask: pictureField('what to paint in --image: a picture of its size, white there and black elsewhere'),

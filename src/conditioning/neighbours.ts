@@ -42,6 +42,7 @@ export const neighbours = {
   what: 'pictures to paint after',
   config,
   recipe,
+  sees: ['pixels'],
   request: {
     image: imageField,
     neighbours: {

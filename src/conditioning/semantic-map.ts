@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Image } from '../image/index.js'
+import { greyLevels, type Image } from '../image/index.js'
 import { torchDefault } from '../nn/initialisers.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import { gather } from '../tensor/gather.js'
@@ -22,6 +22,7 @@ type Config = z.output<typeof config>
 export const semanticMap = {
   what: 'a map of classes',
   config,
+  sees: ['map'],
   request: {
     map: mapField('the class of each pixel as a grey level, a PNG of the size of the picture, for models of maps'),
   },
@@ -48,7 +49,7 @@ export const semanticMap = {
         const labels = await map()
         const wanted = 'a PNG of grey levels, named in captions.jsonl as "map" or beside the picture as NAME.map.png'
         if (labels === undefined) throw new FileError(picture.file, `has no map of classes; wanted is ${wanted}`)
-        return { map: checked(labels, in_channels, picture.map!) }
+        return { map: checked(labels, in_channels, picture.map ?? `the map of ${picture.file}`) }
       },
       ofRequest(request, place) {
         const picture = pictureOf(request, 'map', 'paints maps of classes')
@@ -58,21 +59,6 @@ export const semanticMap = {
     }
   },
 } satisfies Conditioning<Config>
-
-/** The grey levels of a picture; LatentkitError, naming it, where it has colours. */
-export function greyLevels({ data, channels, width, height }: Image, name: string): Uint8Array {
-  const out = new Uint8Array(width * height)
-  for (let i = 0; i < out.length; i++) {
-    const at = i * channels
-    if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) {
-      throw new LatentkitError(
-        `${name} has colours, at (${i % width}, ${Math.floor(i / width)} from the top left); wanted are grey levels: each pixel's class`,
-      )
-    }
-    out[i] = data[at]!
-  }
-  return out
-}
 
 function checked(labels: Uint8Array, count: number, name: string, names?: readonly string[]): Uint8Array {
   const highest = labels.reduce((a, b) => Math.max(a, b), 0)

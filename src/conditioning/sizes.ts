@@ -71,6 +71,7 @@ const scoreField = (label: string, describe: string): RequestField<number> => ({
 export const sizes = {
   what: 'sizes',
   config,
+  sees: ['size'],
   request: {
     originalSize: pairField(
       'Original size',

@@ -36,8 +36,13 @@ export const annotationFields = {
   class: z.union([z.string(), z.number()]).transform(String).optional(),
   boxes: z.array(box).max(1000).optional(),
   map: z.string().min(1).optional(),
+  hint: z.string().min(1).optional(),
   split: z.string().optional(),
 }
+
+/** Pictures that belong to a picture: the classes of its pixels, and what a ControlNet is to follow. */
+export const companions = ['map', 'hint'] as const
+export type Companion = (typeof companions)[number]
 
 /** What is known of a picture besides its pixels. */
 export interface Annotations {

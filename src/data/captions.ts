@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Annotations, annotationFields, annotationsOf } from './annotations.js'
+import { type Annotations, annotationFields, annotationsOf, type Companion } from './annotations.js'
 import type { Problem } from './dataset.js'
 
 const record = z
@@ -11,13 +11,13 @@ export interface CaptionRecord extends Annotations {
   /** As the line has it, with `/`: below the folder of the caption file. */
   readonly file: string
   readonly line: number
-  /** A label map of the picture's, a path like `file`. */
-  readonly map?: string
+  /** Where a label map or hint of the picture's is, a path like `file`. */
+  readonly beside: Readonly<Partial<Record<Companion, string>>>
 }
 
 /**
  * Reads the text of a `captions.jsonl`: on each line an object with `file` or `image`, and `caption`, `captions`,
- * `class` (or `label`), `boxes`, `map`, `split` as far as known. Lines that cannot be used come back as problems; `place` is what these call the file.
+ * `class` (or `label`), `boxes`, `map`, `hint`, `split` as far as known. Lines that cannot be used come back as problems; `place` is what these call the file.
  */
 export function parseCaptions(
   text: string,
@@ -41,12 +41,12 @@ export function parseCaptions(
       problem(path.length > 0 ? `"${path.join('.')}": ${message}` : message)
       return
     }
-    const { file, image, map, ...annotations } = parsed.data
+    const { file, image, map, hint, ...annotations } = parsed.data
     records.push({
       file: plainPath((file ?? image)!),
       line: i + 1,
       ...annotationsOf(annotations),
-      ...(map !== undefined && { map: plainPath(map) }),
+      beside: { ...(map && { map: plainPath(map) }), ...(hint && { hint: plainPath(hint) }) },
     })
   })
   return { records, broken, lines: records.length + broken.length }

@@ -10,6 +10,8 @@ export interface Picture extends Annotations {
   readonly size: number
   /** A picture whose grey values are the classes of this one's pixels: a path like `file`. */
   readonly map?: string
+  /** What a ControlNet is to follow for this one, likewise. */
+  readonly hint?: string
 }
 
 /** A file that was left out or could not be used, and why. */

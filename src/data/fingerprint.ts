@@ -5,7 +5,7 @@ import type { Source } from './source.js'
 const block = 4096
 
 /**
- * SHA-256 (hexadecimal) over the names, sizes, captions, labels, boxes, maps and splits of all pictures and over `also`,
+ * SHA-256 (hexadecimal) over the names, sizes, captions, labels, boxes, maps, hints and splits of all pictures and over `also`,
  * plain data such as the transform: what was computed from a dataset is stale where this differs.
  */
 export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also: unknown = null): Promise<string> {
@@ -13,9 +13,10 @@ export async function fingerprint({ pictures }: Pick<Dataset, 'pictures'>, also:
   for (let i = 0; i < pictures.length; i += block) {
     const lines = pictures
       .slice(i, i + block)
-      .map(({ file, size, captions, label, split, boxes, map }) => [
+      .map(({ file, size, captions, label, split, boxes, map, hint }) => [
         ...[file, size, captions, label, split],
-        ...(boxes || map ? [boxes, map] : []),
+        ...(boxes || map || hint ? [boxes, map] : []),
+        ...(hint ? [hint] : []),
       ])
     digest = await sha256(`${digest}${JSON.stringify(lines)}`)
   }

@@ -17,7 +17,7 @@ export function folderSource({ folder, pictures, labels, skipped: leftOut }: Dat
     skipped,
     async *read(part, { from = 0 } = {}) {
       if (from > 0) return
-      const { file, size: _, map, ...annotations } = pictures[part]!
+      const { file, size: _, map, hint, ...annotations } = pictures[part]!
       yield {
         ...annotations,
         ...(isSplit && { split: annotations.split ?? 'train' }),
@@ -26,12 +26,14 @@ export function folderSource({ folder, pictures, labels, skipped: leftOut }: Dat
         held: 0,
         bytes: () => fileAt(file),
         ...(map !== undefined && { map: () => fileAt(map) }),
+        ...(hint !== undefined && { hint: () => fileAt(hint) }),
       }
     },
     async *files() {
-      for (const { file, size, map } of pictures) {
+      for (const { file, size, map, hint } of pictures) {
         yield { name: file, path: joinPath(folder, file), size, modified: 0 }
-        if (map !== undefined) yield { name: map, path: joinPath(folder, map), size: 0, modified: 0 }
+        for (const name of [map ?? [], hint ?? []].flat())
+          yield { name, path: joinPath(folder, name), size: 0, modified: 0 }
       }
     },
   }

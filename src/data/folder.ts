@@ -2,7 +2,7 @@ import { extensionName, fileInfo, joinPath, readText, walkFiles } from '#platfor
 import { imageExtensions } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
 import type { WalkedFile } from '../platform/types.js'
-import { uniqueWords } from './annotations.js'
+import { type Companion, companions, uniqueWords } from './annotations.js'
 import { type CaptionRecord, parseCaptions } from './captions.js'
 import { type Dataset, type Picture, type Problem, readPicture } from './dataset.js'
 
@@ -10,10 +10,10 @@ const captionFile = 'captions.jsonl'
 /** Captions are read as a whole: above this a file is refused instead of filling the memory. */
 const maxCaptionBytes = { jsonl: 2 ** 28, txt: 2 ** 16 }
 
-/** What a picture's label map is called where no record names it: `cat.map.png` beside `cat.jpg`. */
-const mapName = /\.map\.png$/i
+/** What is called so belongs to a picture where no record names it: `cat.map.png` beside `cat.jpg`. */
+const companionName = new RegExp(`\\.(${companions.join('|')})\\.png$`, 'i')
 
-/** A record with where it stands, its map seen from the dataset's folder. */
+/** A record with where it stands, what lies beside seen from the dataset's folder. */
 type LocatedRecord = CaptionRecord & { readonly place: string }
 
 export interface OpenFolderOptions {
@@ -30,7 +30,7 @@ export interface OpenFolderOptions {
 /**
  * Looks through a folder of pictures, flat or nested: captions come from each `captions.jsonl` (whose paths begin at its
  * own folder) or from a `.txt` beside a picture (a line a caption), labels from records or, without any, from the names
- * of the folders that hold the pictures, label maps from records or a `NAME.map.png` beside the picture.
+ * of the folders that hold the pictures, label maps and hints from records or a `NAME.map.png` and `NAME.hint.png` beside the picture.
  *
  * Throws FileError where there is no such folder or no picture in it (saying what was looked for and found), where a
  * record's picture is missing, and where too many caption lines are broken.
@@ -44,10 +44,10 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
   const found = new Map(files.filter(isPicture).map(file => [file.relativePath, file]))
   const { records, broken, lines: recordLines } = await readRecords(files)
   let lines = recordLines
-  const maps = new Set([...records.values()].flatMap(given => given.flatMap(({ map }) => map ?? [])))
-  for (const path of found.keys()) if (mapName.test(path)) maps.add(path)
+  const beside = new Set([...records.values()].flatMap(given => given.flatMap(({ beside }) => Object.values(beside))))
+  for (const path of found.keys()) if (companionName.test(path)) beside.add(path)
   const skipped = [...absentFiles(records, found)]
-  const pictureFiles = [...found].filter(([path]) => !maps.has(path))
+  const pictureFiles = [...found].filter(([path]) => !beside.has(path))
   if (pictureFiles.length === 0) throw noPictures(folder, files, skipped)
   if (skipped.length > 0 && badPictures === 'refuse') throw missing(folder, skipped)
   const lost = new Set(skipped.map(({ place }) => place))
@@ -69,9 +69,12 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
     const label = records.size > 0 ? given.find(record => record.label)?.label : folderName(path)
     const split = given.find(record => record.split)?.split
     const boxes = given.find(record => record.boxes)?.boxes
-    const beside = path.replace(/\.[^./]*$/, '.map.png')
-    const map = given.find(record => record.map)?.map ?? (maps.has(beside) ? beside : undefined)
-    if (map !== undefined && lost.has(map)) continue
+    const belongs = (kind: Companion) => {
+      const name = path.replace(/\.[^./]*$/, `.${kind}.png`)
+      return given.find(record => record.beside[kind])?.beside[kind] ?? (beside.has(name) ? name : undefined)
+    }
+    const [map, hint] = [belongs('map'), belongs('hint')]
+    if (lost.has(map!) || lost.has(hint!)) continue
     pictures.push({
       file: path,
       size,
@@ -80,6 +83,7 @@ export async function openFolder(folder: string, options: OpenFolderOptions = {}
       ...(split && { split }),
       ...(boxes && { boxes }),
       ...(map !== undefined && { map }),
+      ...(hint !== undefined && { hint }),
     })
   }
   if (broken.length > maxBrokenShare * lines) throw tooManyBroken(folder, broken, lines, maxBrokenShare)
@@ -100,10 +104,14 @@ async function readRecords(files: readonly WalkedFile[]) {
     lines += parsed.lines
     broken.push(...parsed.broken)
     const base = file.relativePath.slice(0, -captionFile.length)
-    for (const { map, ...record } of parsed.records) {
+    for (const { beside, ...record } of parsed.records) {
       const path = base + record.file
       const place = `${file.relativePath} line ${record.line}`
-      const located = { ...record, place, ...(map !== undefined && { map: base + map }) }
+      const located = {
+        ...record,
+        place,
+        beside: Object.fromEntries(Object.entries(beside).map(([kind, path]) => [kind, base + path])),
+      }
       const before = records.get(path)
       if (before) before.push(located)
       else records.set(path, [located])
@@ -112,17 +120,16 @@ async function readRecords(files: readonly WalkedFile[]) {
   return { records, broken, lines }
 }
 
-/** Pictures and label maps that records name and nobody finds. */
+/** Pictures and what belongs to them that records name and nobody finds. */
 function* absentFiles(
   records: ReadonlyMap<string, readonly LocatedRecord[]>,
   found: ReadonlyMap<string, unknown>,
 ): Generator<Problem> {
   for (const [path, given] of records) {
-    for (const { map, place } of given) {
+    for (const { beside, place } of given) {
       if (!found.has(path)) yield { place: path, reason: `is missing; ${place} names it` }
-      else if (map !== undefined && !found.has(map)) {
-        yield { place: map, reason: `is missing; ${place} names it as the map of ${path}` }
-      }
+      for (const [kind, name] of found.has(path) ? Object.entries(beside) : [])
+        if (!found.has(name)) yield { place: name, reason: `is missing; ${place} names it as the ${kind} of ${path}` }
     }
   }
 }

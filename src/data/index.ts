@@ -1,4 +1,4 @@
-export type { Annotations, Box } from './annotations.js'
+export type { Annotations, Box, Companion } from './annotations.js'
 export { type Batch, captionOf, type LoadOptions, loadBatch, type TrainingBatch, trainingBatches } from './batches.js'
 export { type BatchingOptions, type BatchState, batchSamples, type DataState, type Loaded } from './batching.js'
 export { type BucketSettings, bucketSettings, bucketShapes, nearestShape } from './buckets.js'
@@ -8,6 +8,7 @@ export { type Draw, type DrawState, type Draws, drawByShape, drawPictures, fixed
 export { fingerprint, fingerprintOf } from './fingerprint.js'
 export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
+export { withHints } from './hints.js'
 export { type FolderReport, inspectFolder, inspectSource } from './inspect.js'
 export { openParquet, type ParquetColumns } from './parquet.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'

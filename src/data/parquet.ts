@@ -3,7 +3,7 @@ import { FileError } from '../platform/errors.js'
 import type { ParquetBytes, ParquetColumn, ParquetLibrary, ParquetMetadata } from '../platform/parquet.js'
 import type { FileSource } from '../platform/types.js'
 import { nearest } from '../schema/nearest.js'
-import { uniqueWords } from './annotations.js'
+import { annotationFields, type Companion, companions, uniqueWords } from './annotations.js'
 import { expandBraces } from './braces.js'
 import { countSkipped, type ReadOptions, type Sample, type Skipped, type Source } from './source.js'
 
@@ -12,6 +12,9 @@ export interface ParquetColumns {
   readonly image?: string | undefined
   readonly caption?: string | undefined
   readonly label?: string | undefined
+  readonly boxes?: string | undefined
+  readonly map?: string | undefined
+  readonly hint?: string | undefined
 }
 
 /** What columns are called where nobody says. */
@@ -19,6 +22,9 @@ const usual = {
   image: ['image', 'img', 'picture', 'jpg', 'png', 'webp', 'bytes', 'image_bytes', 'content'],
   caption: ['caption', 'captions', 'text', 'prompt'],
   label: ['label', 'class', 'labels', 'category', 'cls'],
+  boxes: ['boxes'],
+  map: ['map', 'segmentation', 'annotation', 'label_map', 'semantic_map', 'mask'],
+  hint: ['hint', 'conditioning_image', 'control_image'],
 } as const
 /** A group of rows is in memory as a whole while it is read. */
 const maxGroupBytes = 2 ** 30
@@ -43,8 +49,8 @@ interface ParquetFile {
 }
 
 /**
- * Samples of Parquet files: a column of pictures (bytes, or `{bytes, path}` as Hugging Face writes them), one of captions,
- * one of classes. `from` is a name with braces, some names, or a folder with its folders. Groups of rows are read one at a
+ * Samples of Parquet files: a column of pictures (bytes, or `{bytes, path}` as Hugging Face writes them), of captions,
+ * classes, boxes (lists of `{label, box}` as in a `captions.jsonl`, or JSON of them), label maps and hints. `from` is a name with braces, some names, or a folder with its folders. Groups of rows are read one at a
  * time; what is damaged is left out and counted. Needs the package hyparquet.
  *
  * Throws FileError where there are no such files, or none of them has a column of pictures (naming the columns found).
@@ -139,12 +145,12 @@ async function openFile(library: ParquetLibrary, path: string, wanted: ParquetCo
   try {
     const metadata = await readMetadata(library, source)
     const schema = library.schema(metadata).children
+    const pick = (what: keyof typeof usual) => pickColumn(what, wanted[what], schema, path)
     const columns = {
-      image: pickColumn('image', wanted.image, schema, path)!,
-      caption: pickColumn('caption', wanted.caption, schema, path),
-      label: pickColumn('label', wanted.label, schema, path),
+      ...{ image: pick('image')!, caption: pick('caption'), label: pick('label') },
+      ...{ boxes: pick('boxes'), map: pick('map'), hint: pick('hint') },
     }
-    for (const group of metadata.row_groups) checkGroup(group, columns.image, path)
+    for (const group of metadata.row_groups) checkGroup(group, columns, path)
     const split = /^(train|test|val|valid|validation|dev)\b/i.exec(baseName(path))?.[1]?.toLowerCase()
     return { path, size: source.size, metadata, columns, classes: classesOf(metadata, columns.label), split }
   } finally {
@@ -216,7 +222,7 @@ function pickColumn(
     if (!column) {
       throw new FileError(path, `has no column "${wanted}"${near ? `; did you mean "${near}"?` : ''} (${among})`)
     }
-    if (what === 'image' && !holdsBytes(column)) {
+    if (isPicture(what) && !holdsBytes(column)) {
       throw new FileError(
         path,
         `its column "${wanted}" holds no pictures: wanted bytes, or a group with bytes; ${among}`,
@@ -236,16 +242,21 @@ function pickColumn(
   )
 }
 
+const isPicture = (what: keyof typeof usual) => what === 'image' || what === 'map' || what === 'hint'
 const fits = (what: keyof typeof usual, column: ParquetColumn) =>
-  what === 'image'
+  isPicture(what)
     ? holdsBytes(column)
     : what === 'label'
       ? column.children.length === 0
       : isText(column) || column.children.length > 0
 
-function checkGroup({ columns }: ParquetMetadata['row_groups'][number], image: string, path: string): void {
+function checkGroup(
+  { columns }: ParquetMetadata['row_groups'][number],
+  { image, map, hint }: ParquetColumns,
+  path: string,
+): void {
   const bytes = columns
-    .filter(({ meta_data }) => meta_data?.path_in_schema[0] === image)
+    .filter(({ meta_data }) => [image, map, hint].includes(meta_data?.path_in_schema[0]))
     .reduce((sum, { meta_data }) => sum + Number(meta_data!.total_uncompressed_size), 0)
   if (bytes <= maxGroupBytes) return
   throw new FileError(
@@ -302,11 +313,28 @@ async function* readRows(
       skipped.add({ place: key, reason: `holds no picture in its column "${columns.image}"` })
       continue
     }
-    const label = labelOf(columns.label === undefined ? undefined : row[columns.label], file.classes)
+    const given = (what: keyof typeof usual) => (columns[what] === undefined ? undefined : row[columns[what]])
+    const label = labelOf(given('label'), file.classes)
+    const boxes = boxesOf(given('boxes'))
+    if (boxes?.error) {
+      const { path, message } = boxes.error.issues[0]!
+      skipped.add({
+        place: key,
+        reason: `its boxes cannot be used: ${path.map(part => `${String(part)}: `).join('')}${message}`,
+      })
+      continue
+    }
+    const beside = companions.flatMap(kind => {
+      const bytes = pictureOf(given(kind))
+      return bytes ? [[kind, bytes] as const satisfies readonly [Companion, Uint8Array]] : []
+    })
     yield {
-      ...{ key, address: [part, index], held: bytes.length, bytes: async () => bytes },
-      captions: columns.caption === undefined ? [] : textsOf(row[columns.caption]),
+      ...{ key, address: [part, index], bytes: async () => bytes },
+      held: beside.reduce((sum, [, { length }]) => sum + length, bytes.length),
+      ...Object.fromEntries(beside.map(([kind, bytes]) => [kind, async () => bytes])),
+      captions: textsOf(given('caption')),
       ...(label !== undefined && { label }),
+      ...(boxes?.data && { boxes: boxes.data }),
       ...(isSplit && { split: file.split ?? 'train' }),
     }
   }
@@ -316,7 +344,7 @@ async function readGroup(library: ParquetLibrary, file: ParquetFile, rowStart: n
   const { metadata, columns } = file
   const source = await openSource(file.path)
   try {
-    const names = [columns.image, columns.caption, columns.label].filter(name => name !== undefined)
+    const names = Object.values(columns).filter(name => name !== undefined)
     const options = { metadata, columns: [...new Set(names)], rowStart, rowEnd }
     return await library.rows({ ...options, file: bytesOf(source) })
   } finally {
@@ -331,6 +359,20 @@ function pictureOf(value: unknown): Uint8Array | undefined {
 
 const textsOf = (value: unknown): string[] =>
   uniqueWords([value].flat().flatMap(text => (typeof text === 'string' ? text.trim() : [])))
+
+/** Boxes of a column, checked as those of records are; numbers of large types are plain here. */
+function boxesOf(value: unknown) {
+  if (value === undefined || value === null) return undefined
+  return annotationFields.boxes.safeParse(typeof value === 'string' ? parsed(value) : value)
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return json
+  }
+}
 
 function labelOf(value: unknown, classes: readonly string[]): string | undefined {
   if (typeof value === 'string') return value

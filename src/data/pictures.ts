@@ -1,6 +1,6 @@
-import { decodeImage, flatten, type Image, type Size, writePixels } from '../image/index.js'
+import { decodeImage, decodePng, flatten, greyLevels, type Image, type Size, writePixels } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
-import type { Box } from './annotations.js'
+import type { Box, Companion } from './annotations.js'
 import { type BatchingOptions, type BatchState, batchSamples, type Loaded } from './batching.js'
 import { nearestShape } from './buckets.js'
 import { type PictureCache, pictureCache } from './picture-cache.js'
@@ -14,6 +14,8 @@ export interface PictureOptions {
   readonly shapes?: readonly Size[] | undefined
   /** Keeps pictures that are decoded and scaled. */
   readonly cache?: PictureCache
+  /** What is loaded along where a sample has it. */
+  readonly also?: readonly Companion[]
 }
 
 /** A sample as a network sees it. */
@@ -21,12 +23,16 @@ export interface LoadedPicture extends Loaded {
   /** RGB, of the shape's size. */
   readonly image: Image
   readonly view: View
+  /** Of the whole picture. */
+  readonly whole: Size
   /** The caption that chance picked, '' where there is none. */
   readonly caption: string
   /** What of its boxes is seen. */
   readonly boxes?: readonly Box[]
-  /** Classes of its pixels, [height, width], where it has a label map. */
+  /** Classes of its pixels, [height, width], of its label map. */
   readonly map?: Uint8Array
+  /** What a ControlNet is to follow, RGB, of the shape's size. */
+  readonly hint?: Image
 }
 
 /** Pictures of one shape for a training step. */
@@ -68,7 +74,10 @@ export async function loadPictures(samples: readonly Sample[], options: PictureO
 }
 
 /** Decodes a sample and brings it to the shape nearest to it; FileError naming it where it is damaged. */
-export async function loadPicture(drawn: Drawn, { transform, shapes, cache }: PictureOptions): Promise<LoadedPicture> {
+export async function loadPicture(
+  drawn: Drawn,
+  { transform, shapes, cache, also = [] }: PictureOptions,
+): Promise<LoadedPicture> {
   const { sample } = drawn
   const { filter } = transform
   const shapeOf = (size: Size) => (shapes ? nearestShape(shapes, size) : undefined)
@@ -81,15 +90,18 @@ export async function loadPicture(drawn: Drawn, { transform, shapes, cache }: Pi
   const key = `${transform.size} ${transform.resize} ${filter} ${shapes?.length} ${sample.key}`
   const { from, ...scaled } = await (cache ? cache.get(key, make) : make())
   const view = viewOf(from, transform, drawn, shapeOf(from))
-  const map = sample.map && (await loadMap(sample, from, view))
+  const map = also.includes('map') && sample.map && (await loadMap(sample, from, view))
+  const hint = also.includes('hint') && sample.hint && (await loadHint(sample, drawn, transform, view))
   return {
     drawn,
     shape: `${view.width}x${view.height}`,
     image: cutOut(scaled, view),
     view,
+    whole: from,
     caption: captionBy(sample.captions, drawn.caption),
     ...(sample.boxes && { boxes: boxesInView(sample.boxes, view) }),
     ...(map && { map }),
+    ...(hint && { hint }),
   }
 }
 
@@ -101,16 +113,27 @@ export const captionBy = (captions: readonly string[], chance: number): string =
 export const decodeSample = async (sample: Sample): Promise<Image> =>
   flatten(await decodeImage(await sample.bytes(), { file: sample.key }))
 
-/** Classes of the pixels that a view shows: the map's grey values, no two of them mixed. */
+/** Classes of the pixels that a view shows: the map's grey values or palette numbers, no two of them mixed. */
 async function loadMap(sample: Sample, picture: Size, view: View): Promise<Uint8Array> {
   const file = `${sample.key}, its label map`
-  const image = flatten(await decodeImage(await sample.map!(), { file }))
+  const image = await decodePng(await sample.map!(), { file, numbers: true })
   if (image.width !== picture.width || image.height !== picture.height) {
     const [found, wanted] = [image, picture].map(({ width, height }) => `${width}x${height}`)
     throw new FileError(file, `has ${found} pixels; wanted those of its picture, ${wanted}`)
   }
-  const { data, width, height } = cutOut(scaleTo(image, view.scaled, 'nearest'), view)
-  return Uint8Array.from({ length: width * height }, (_, i) => data[3 * i]!)
+  const seen = cutOut(scaleTo(image, view.scaled, 'nearest'), view)
+  try {
+    return greyLevels(seen, 'the map')
+  } catch (cause) {
+    throw new FileError(file, (cause as Error).message, { cause })
+  }
+}
+
+/** A hint as a view shows its picture, of whatever size it is itself. */
+async function loadHint(sample: Sample, drawn: Drawn, transform: Transform, shape: Size): Promise<Image> {
+  const image = flatten(await decodeImage(await sample.hint!(), { file: `${sample.key}, its hint` }))
+  const view = viewOf(image, transform, drawn, shape)
+  return cutOut(scaleTo(image, view.scaled, transform.filter), view)
 }
 
 /**

@@ -4,7 +4,7 @@ import { imageExtensions } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
 import { decodeText } from '../platform/sources.js'
 import type { FileSource } from '../platform/types.js'
-import { type Annotations, annotationFields, annotationsOf, uniqueWords } from './annotations.js'
+import { type Annotations, annotationFields, annotationsOf, companions, uniqueWords } from './annotations.js'
 import { expandBraces } from './braces.js'
 import { type ByteReader, fileReader, pieceReader, pieces } from './byte-reader.js'
 import type { Skipped, Source } from './source.js'
@@ -17,8 +17,9 @@ const maxPictureBytes = 2 ** 27
 const maxTextBytes = 2 ** 20
 /** What the parts of a sample are called, as WebDataset has them: the name after its first dot. */
 const pictureFields = imageExtensions.map(extension => extension.slice(1)) as readonly string[]
-const mapFields = ['map.png', 'seg.png']
+const besideFields = { map: ['map.png', 'seg.png'], hint: ['hint.png', 'hint.jpg', 'hint.webp'] } as const
 const textFields = ['txt', 'caption', 'json', 'cls']
+const wanted = new Set([...pictureFields, ...Object.values(besideFields).flat(), ...textFields])
 
 const recordSchema = z.object({ ...annotationFields, text: z.string().trim().optional() })
 
@@ -39,7 +40,8 @@ interface Field {
 /**
  * Samples of WebDataset shards: tar archives, gzip'd or not, in which neighbours with the same name up to its first dot
  * are one sample: a picture, captions in `.txt` (a line each) or `.json` (`caption`, `captions` or `text`; `class`,
- * `boxes`, `split` as in a `captions.jsonl`), a class in `.cls`, a label map in `.map.png`. `from` is a name with braces,
+ * `boxes`, `split` as in a `captions.jsonl`), a class in `.cls`, a label map in
+ * `.map.png`, what a ControlNet is to follow in `.hint.png`. `from` is a name with braces,
  * some names, or a folder of shards. Shards are read as streams; what is damaged is left out and counted.
  *
  * Throws FileError where a shard does not exist or no shard holds a picture.
@@ -123,15 +125,18 @@ async function* readShard(
         skipped.add({ place, reason: annotations })
         continue
       }
-      const map = mapFields.find(field => group.fields.has(field))
       const { bytes, held } = group.fields.get(picture)!
+      const beside = companions.flatMap(kind => {
+        const field = besideFields[kind].find(field => group.fields.has(field))
+        return field === undefined ? [] : [[kind, group.fields.get(field)!] as const]
+      })
       yield {
         ...annotations,
         key: place,
         address: [part, group.index],
         bytes,
-        held: held + (map ? group.fields.get(map)!.held : 0),
-        ...(map && { map: group.fields.get(map)!.bytes }),
+        held: beside.reduce((sum, [, field]) => sum + field.held, held),
+        ...Object.fromEntries(beside.map(([kind, { bytes }]) => [kind, bytes])),
       }
     }
   } finally {
@@ -191,8 +196,7 @@ async function* groups(reader: ByteReader, path: string, from: number, skipped: 
       group = { key, index: next++, fields: new Map(), others: [] }
     }
     if (group.index < from) continue
-    const wanted = pictureFields.includes(field) || mapFields.includes(field) || textFields.includes(field)
-    if (wanted) group.fields.set(field, await fieldOf(member, textFields.includes(field), path, reader))
+    if (wanted.has(field)) group.fields.set(field, await fieldOf(member, textFields.includes(field), path, reader))
     else if (group.others.length < 5) group.others.push(field)
   }
   if (group && group.index >= from) {

@@ -14,6 +14,8 @@ export interface Sample extends Annotations {
   bytes(): Promise<Uint8Array>
   /** The file of a picture whose grey values are the classes of this one's pixels. */
   readonly map?: () => Promise<Uint8Array>
+  /** The file of the picture that a ControlNet is to follow. */
+  readonly hint?: () => Promise<Uint8Array>
   /** Bytes that this object keeps in memory because its source cannot go back for them. */
   readonly held: number
 }

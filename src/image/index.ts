@@ -1,6 +1,7 @@
 export { decodeImage, imageExtensions } from './decode.js'
 export { describePng, type PngDescription } from './describe-png.js'
 export { type EdgeOptions, edges } from './edges.js'
+export { greyLevels } from './grey-levels.js'
 export { type GridOptions, gridOfImages } from './grid.js'
 export { checkImage, crop, flatten, flipHorizontal, type Image } from './image.js'
 export { type InterpolateMode, type InterpolateOptions, type InterpolateTo, interpolate } from './interpolate.js'

@@ -1,6 +1,6 @@
 import { fileInfo } from '#platform'
 import type { ConditioningConfig, Neighbours, Request, Retrieved } from '../conditioning/index.js'
-import { type Dataset, openFolder, readPicture } from '../data/index.js'
+import { openFolder, readPicture } from '../data/index.js'
 import { flatten, type Image } from '../image/index.js'
 import { type Extractor, openClip, openExtractor } from '../metrics/index.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
@@ -28,21 +28,28 @@ export async function openEmbedder(device: Device, width: number, weights: strin
   )
 }
 
-/** Embeddings of all pictures of a dataset, in their order. */
+/** Embeddings of so many pictures, in their order. */
 export async function embedPictures(
   embedder: Extractor,
-  { folder, pictures }: Dataset,
+  count: number,
+  pictureAt: (index: number) => Promise<Image>,
   signal?: AbortSignal,
 ): Promise<Neighbours> {
   const width = embedder.network.columns
-  const data = new Float32Array(pictures.length * width)
+  const data = new Float32Array(count * width)
   const batch = 16
-  for (let i = 0; i < pictures.length; i += batch) {
+  for (let i = 0; i < count; i += batch) {
     signal?.throwIfAborted()
-    const images = await Promise.all(pictures.slice(i, i + batch).map(picture => readPicture(folder, picture)))
+    const some = Array.from({ length: Math.min(batch, count - i) }, (_, k) => pictureAt(i + k))
+    const images = await Promise.all(some)
     data.set((await embedder.extract(images)).features.data, i * width)
   }
   return { data, width }
+}
+
+async function embedFolder(embedder: Extractor, from: string, signal: AbortSignal | undefined): Promise<Neighbours> {
+  const { folder, pictures } = await openFolder(from)
+  return embedPictures(embedder, pictures.length, i => readPicture(folder, pictures[i]!), signal)
 }
 
 /**
@@ -68,7 +75,7 @@ export async function withNeighbours(
     throw new FileError(from, 'is no folder of pictures, which "neighbours" wants')
   await using embedder = await openEmbedder(device, config.neighbours.width, request.embedder as string | undefined)
   const query = image && ((await embedder.extract([flatten(image)])).features.data as Float32Array)
-  const neighbours = typeof from === 'string' ? await embedPictures(embedder, await openFolder(from), signal) : given
+  const neighbours = typeof from === 'string' ? await embedFolder(embedder, from, signal) : given
   return { ...request, ...texts, query, neighbours }
 }
 

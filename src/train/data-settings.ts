@@ -2,7 +2,6 @@ import { z } from 'zod'
 import {
   bucketSettings,
   bucketShapes,
-  type Dataset,
   folderSource,
   openFolder,
   openParquet,
@@ -10,7 +9,6 @@ import {
   type Source,
 } from '../data/index.js'
 import type { Size } from '../image/index.js'
-import { LatentkitError } from '../platform/errors.js'
 
 const places = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
 const column = z.string().min(1).optional()
@@ -80,14 +78,6 @@ export async function openDataSource(data: DataSettings, signal: AbortSignal | u
   if (shards !== undefined) return openShards(shards, { ...labels, signal })
   if (parquet !== undefined) return openParquet(parquet, { ...labels, columns })
   return folderSource(await openFolder(folder!, { badPictures: damagedIn(data), ...(signal && { signal }) }))
-}
-
-/** Opens the folder that a recipe names, where nothing but a folder will do. */
-export async function openData(data: DataSettings, signal: AbortSignal | undefined): Promise<Dataset> {
-  const { folder } = data
-  if (folder === undefined)
-    throw new LatentkitError('This training takes a folder of pictures: name one as data.folder')
-  return openFolder(folder, { badPictures: damagedIn(data), ...(signal && { signal }) })
 }
 
 /** The settings with their places changed, as from a recipe's folder to the root. */

@@ -1,10 +1,9 @@
 import { joinPath, writeFileAtomic } from '#platform'
-import { type ConditionsReader, readersOf } from '../../conditioning/index.js'
-import { fixedDraws, loadBatch, openFolder } from '../../data/index.js'
+import { readersOf } from '../../conditioning/index.js'
+import { withHints } from '../../data/index.js'
 import { checkpointModel } from '../../pipelines/checkpoint-model.js'
 import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { controlScope } from '../../pipelines/networks.js'
-import { FileError } from '../../platform/errors.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import { controlRenames, unetToDiffusers } from '../../weights/diffusers/index.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
@@ -16,8 +15,8 @@ import type { ControlNetRecipe } from './recipes.js'
 const ownPrefix = `${controlScope(0)}.`
 
 /**
- * Trains a ControlNet beside a model that stays as it is, on hints from a folder or on the edges of the pictures (Zhang et
- * al. 2023). The checkpoint has the original's names, `control_model.…`; beside it a folder `….diffusers` for diffusers'
+ * Trains a ControlNet beside a model that stays as it is, on hints that come with the pictures or from a folder, or else on
+ * the pictures' edges (Zhang et al. 2023). The checkpoint has the original's names, `control_model.…`; beside it a folder `….diffusers` for diffusers'
  * ControlNetModel is written, where that has words for the UNet.
  *
  * Throws as all training does.
@@ -27,8 +26,7 @@ export async function* trainControlNet(options: FineTuneOptions<ControlNetRecipe
   const { config: plain } = checkpointModel(base)
   const conditioning = { ...plain.conditioning, control: { weights: [1] } }
   const config: ModelConfig = { ...plain, conditioning }
-  const edges = readersOf(base.name, conditioning, base.info)
-  const reader = recipe.hints === undefined ? edges : await hintsFrom(recipe.hints, edges, recipe.data.size)
+  const { hints } = recipe
 
   async function publish(values: ReadonlyMap<string, Float32Array>): Promise<string | undefined> {
     const folder = path.replace(/\.safetensors$/, '.diffusers')
@@ -46,8 +44,9 @@ export async function* trainControlNet(options: FineTuneOptions<ControlNetRecipe
   const shapes = new Map<string, readonly number[]>()
   yield* fineTune(options, {
     config,
-    reader,
+    reader: readersOf(base.name, conditioning, base.info),
     publish,
+    pictures: async source => (hints === undefined ? source : withHints(source, hints)),
     begin: await encoderHalf(base),
     adapt(program) {
       for (const { name, shape } of program.parameters) shapes.set(name, shape)
@@ -64,27 +63,6 @@ async function encoderHalf(base: Checkpoint): Promise<Map<string, Float32Array>>
     if (inner !== undefined) start.set(ownPrefix + inner, toFloat32(await base.read(name)))
   }
   return start
-}
-
-/** Reads hints from a folder where they are called as the pictures are, cut and mirrored as those. */
-async function hintsFrom(folder: string, reader: ConditionsReader, size: number): Promise<ConditionsReader> {
-  const hints = await openFolder(folder)
-  const stem = (file: string) => file.replace(/\.[^.]*$/, '')
-  const positions = new Map(hints.pictures.map(({ file }, i) => [stem(file), i]))
-  return {
-    ...reader,
-    async ofRecord(record, place, dropped) {
-      const index = positions.get(stem(record.picture.file))
-      if (index === undefined)
-        throw new FileError(folder, `has no hint for ${record.picture.file}: call it the same, of whatever format`)
-      const draw = { ...fixedDraws([index])[0]!, flip: record.mirrored ? 0 : 1 }
-      const { pixels } = await loadBatch(hints, [draw], {
-        transform: { size, crop: 'centre', flip: true, filter: 'bicubic' },
-      })
-      const others = await reader.ofRecord(record, place, dropped)
-      return { ...others, hints: pixels.map(value => (value + 1) / 2) }
-    },
-  }
 }
 
 /** The ControlNet as diffusers has it; a sentence where it has no words for its UNet. */

@@ -1,8 +1,9 @@
 import { fileInfo, joinPath } from '#platform'
 import { conditionsRoot } from '../../conditioning/index.js'
-import { type Dataset, drawPictures, openFolder } from '../../data/index.js'
+import { drawPictures, folderSource, openFolder, type Source } from '../../data/index.js'
 import { checkpointModel } from '../../pipelines/checkpoint-model.js'
 import { Model } from '../../pipelines/model.js'
+import { LatentkitError } from '../../platform/errors.js'
 import { hostTensorOf } from '../../runtime/host-tensor.js'
 import { type Device, type HostTensor, type HostTensors, hostTensor, openDevice } from '../../runtime/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
@@ -10,7 +11,7 @@ import { diffusionBatches } from '../diffusion/batches.js'
 import type { TrainEvent } from '../events.js'
 import type { Batch, Task } from '../fit.js'
 import { streamOf } from '../streams.js'
-import { captioned, type FineTuneOptions, fineTune, type Tools } from './fine-tune.js'
+import { type FineTuneOptions, fineTune, type Tools } from './fine-tune.js'
 import type { DreamboothRecipe } from './recipes.js'
 
 type Prior = NonNullable<DreamboothRecipe['prior']>
@@ -24,14 +25,18 @@ type Prior = NonNullable<DreamboothRecipe['prior']>
 export async function* trainDreambooth(options: FineTuneOptions<DreamboothRecipe>): AsyncGenerator<TrainEvent> {
   const { base, recipe, device, signal } = options
   const { prior, training, text_encoder } = recipe
+  if (prior && recipe.data.buckets)
+    throw new LatentkitError(
+      'Cannot train pictures in buckets together with those of their class, which are squares: leave out data.buckets or prior',
+    )
   const { config, conditions } = checkpointModel(base)
   const trained = ['model.diffusion_model.', ...(text_encoder ? [`${conditionsRoot(config.conditioning)}.`] : [])]
   const classes = prior && (yield* classPictures(base, prior, device, signal))
 
   async function* batches(own: Task['batches'], { sourceOf }: Tools): AsyncGenerator<TrainEvent, Task['batches']> {
-    const source = yield* sourceOf(classes!)
+    const source = yield* sourceOf(classes!, [prior!.prompt])
     const { batch, seed } = training
-    const all = classes!.pictures.map((_, i) => i)
+    const all = source.latents.dataset.pictures.map((_, i) => i)
     return (first, from) => {
       // Where the class stands follows from the number of the batch: its pictures are drawn again from the start.
       const draws = drawPictures(all, streamOf(seed, 'class', 0))
@@ -64,7 +69,7 @@ async function* classPictures(
   { folder, count, prompt, steps, guidance }: Prior,
   device: Device,
   signal: AbortSignal | undefined,
-): AsyncGenerator<TrainEvent, Dataset> {
+): AsyncGenerator<TrainEvent, Source> {
   const { processes } = device
   const there = (await fileInfo(folder)) === undefined ? 0 : (await openFolder(folder)).pictures.length
   if (processes.rank === 0 && there < count) {
@@ -79,7 +84,7 @@ async function* classPictures(
     }
   }
   await processes.barrier()
-  return captioned(await openFolder(folder), [prompt])
+  return folderSource(await openFolder(folder))
 }
 
 /** Batches of the subject and of its class in one, so that the loss is the mean of the one plus a weight times that of the other. */

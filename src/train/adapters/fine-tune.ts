@@ -1,16 +1,17 @@
-import type { ConditionsReader } from '../../conditioning/index.js'
-import { type Dataset, fingerprint, folderSource } from '../../data/index.js'
+import { type ConditionsReader, sightsOf } from '../../conditioning/index.js'
+import { type Dataset, fingerprint, type Source } from '../../data/index.js'
 import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { version } from '../../platform/version.js'
+import type { HostTensors } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
-import { openData, withoutPlaces } from '../data-settings.js'
+import { damagedIn, openDataSource, shapesOf, withoutPlaces } from '../data-settings.js'
 import type { DiffusionSource } from '../diffusion/batches.js'
 import { conditionBatches } from '../diffusion/condition-batches.js'
-import { diffusionProgram } from '../diffusion/programs.js'
+import { type DiffusionShapes, diffusionProgram } from '../diffusion/programs.js'
 import { diffusionRecipe } from '../diffusion/recipe.js'
-import { diffusionTask } from '../diffusion/train-diffusion.js'
+import { checkBuckets, diffusionTask } from '../diffusion/train-diffusion.js'
 import type { TrainEvent } from '../events.js'
 import type { TrainOptions } from '../first-stage/train-autoencoder.js'
 import { fit, type Task } from '../fit.js'
@@ -31,6 +32,8 @@ export interface Method {
   /** Of the networks that are trained on. */
   readonly config: ModelConfig
   readonly reader: ConditionsReader
+  /** The pictures with what belongs to them; as the recipe's data have them by default. */
+  readonly pictures?: (source: Source) => Promise<Source>
   /** Puts what is trained into a program of the base; nothing by default. */
   readonly adapt?: (program: Program) => Program
   /** Weights of the base that are trained themselves; none by default. */
@@ -49,7 +52,8 @@ export interface Method {
 
 /** With which a method makes batches of its own. */
 export interface Tools {
-  sourceOf(dataset: Dataset): AsyncGenerator<TrainEvent, DiffusionSource>
+  /** Pictures with the sentences to train them by, if those are not their own. */
+  sourceOf(pictures: Source, captions: readonly string[] | undefined): AsyncGenerator<TrainEvent, DiffusionSource>
 }
 
 /**
@@ -72,33 +76,44 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
     },
   }
 
-  async function* sourceOf(dataset: Dataset): AsyncGenerator<TrainEvent, DiffusionSource> {
+  const sourceOf: Tools['sourceOf'] = async function* (pictures, captions) {
     // One process computes latents for all that share its disk.
     if (processes.rank > 0) await processes.barrier()
-    const latents: Latents = yield* encodeSource({
+    const encoded = yield* encodeSource({
       device,
-      source: folderSource(dataset),
+      source: pictures,
       checkpoint: base,
       config,
       size: data.size,
       flip: data.flip,
+      shapes: shapesOf(data),
+      sights: sightsOf(config.conditioning),
+      damaged: damagedIn(data),
       signal,
       ...(latentFolder !== undefined && { folder: latentFolder }),
     })
-    opened.push(latents)
+    opened.push(encoded)
     if (processes.rank === 0) await processes.barrier()
-    return { config, latents, conditions: conditionBatches(config, reader, dataset, data), loss }
+    const latents = { ...encoded, dataset: captioned(encoded.dataset, captions) }
+    return { config, latents, conditions: conditionBatches(config, reader, latents), loss }
   }
 
-  const dataset = captioned(await openData(data, signal), recipe.captions)
-  const source = yield* sourceOf(dataset)
+  checkBuckets(config, data)
+  const given = await openDataSource(data, signal)
+  const pictures = (await method.pictures?.(given)) ?? given
+  const source = yield* sourceOf(pictures, recipe.captions)
   const batch = training.batch + (method.besides ?? 0)
-  const program = adapt(diffusionProgram(config, { batch, latents: source.latents.shape }, loss))
+  const programOf = (shapes: DiffusionShapes) => adapt(diffusionProgram(config, shapes, loss))
+  const programFor = ({ x0 }: HostTensors) => {
+    const [batch, ...latents] = x0!.shape as unknown as [number, number, number, number]
+    return programOf({ batch, latents })
+  }
   const frozen = new Map([...base.weights].filter(([name]) => !trains(name)))
   const whole = frozen.size < base.weights.size
   await using learner = await openLearner({
     device,
-    program,
+    program: programOf({ batch, latents: source.latents.shape }),
+    programFor: data.buckets && programFor,
     frozen,
     settings: training,
     path,
@@ -106,7 +121,7 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
       ...base.info,
       library: version,
       recipe: { ...recipe, base: undefined, data: withoutPlaces(data) },
-      data: await fingerprint(dataset),
+      data: await fingerprint(source.latents.dataset),
     },
     // What changes the base itself leaves as a whole model, an adapter alone.
     also: whole ? copied(base, frozen.keys()) : (method.also ?? new Map()),
@@ -117,9 +132,13 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
   // Whatever is evaluated is the base with what is trained in it.
   const compile: typeof learner.state.compile = (program, use) => learner.state.compile(adapt(program), use)
   const evaluated = { use: learner.use, state: { compile } }
-  const own = await diffusionTask({ ...recipe, loss }, { source, dataset, reader }, evaluated, frozen, processes)
+  const own = await diffusionTask({ ...recipe, loss }, { source, reader }, evaluated, frozen, processes)
   const batches = method.batches ? yield* method.batches(own.batches, { sourceOf }) : own.batches
-  for await (const event of fit({ ...own, batches }, learner, { settings: training, processes, signal })) {
+  for await (const event of fit({ ...own, batches, skipped: pictures.skipped }, learner, {
+    settings: training,
+    processes,
+    signal,
+  })) {
     if (event.type === 'checkpoint') {
       const { step, total } = event
       const message = await method.publish(await learner.state.read(learner.use), step)
@@ -136,7 +155,7 @@ const ofSize = (config: ModelConfig, size: number): ModelConfig => ({
 })
 
 /** All pictures, with other sentences if any are given: so few as are fine-tuned on leave none to hold out. */
-export const captioned = (dataset: Dataset, captions: readonly string[] | undefined): Dataset => ({
+const captioned = (dataset: Dataset, captions: readonly string[] | undefined): Dataset => ({
   ...dataset,
   pictures: dataset.pictures.map(picture => ({ ...picture, split: 'train', ...(captions && { captions }) })),
 })

@@ -107,7 +107,9 @@ export const controlNetRecipe = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("a folder of hints, called as the pictures are, seen from the recipe; without one the pictures' edges"),
+    .describe(
+      "a folder of hints, called as the pictures are, seen from the recipe; without one NAME.hint.png beside each, or the pictures' edges",
+    ),
 })
 /** A checked recipe of a ControlNet, defaults filled in. */
 export type ControlNetRecipe = z.infer<typeof controlNetRecipe>

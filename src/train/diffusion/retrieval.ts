@@ -1,30 +1,30 @@
 import type { ConditioningConfig, Neighbours } from '../../conditioning/index.js'
-import type { Dataset } from '../../data/index.js'
 import { embedPictures, indexName, openEmbedder } from '../../pipelines/retrieval.js'
 import type { Device } from '../../runtime/index.js'
 import { fromFloat32 } from '../../weights/dtypes.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
 import type { TrainEvent } from '../events.js'
+import type { Latents } from '../latents/latents.js'
 import type { DiffusionRecipe } from './recipe.js'
 
 interface Looked {
   readonly device: Device
-  readonly dataset: Dataset
+  readonly latents: Pick<Latents, 'dataset' | 'image'>
   readonly train: readonly number[]
   readonly signal: AbortSignal | undefined
 }
 
-/** Embeddings of all pictures, where the model retrieves, and whose they are; those that are held out are not to be found. */
+/** Embeddings of all pictures as they are trained on, where the model retrieves, and whose they are; those that are held out are not to be found. */
 export async function* retrieved(
   { conditioning: given }: DiffusionRecipe,
   conditioning: ConditioningConfig,
-  { device, dataset, train, signal }: Looked,
+  { device, latents, train, signal }: Looked,
 ): AsyncGenerator<TrainEvent, { conditioning: ConditioningConfig; neighbours?: Neighbours }> {
   if (conditioning.neighbours === undefined) return { conditioning }
   await using embedder = await openEmbedder(device, conditioning.neighbours.width, given?.neighbours?.weights)
-  const total = dataset.pictures.length
+  const total = latents.dataset.pictures.length
   yield { type: 'prepare', what: 'embedding pictures', step: 0, total }
-  const index = await embedPictures(embedder, dataset, signal)
+  const index = await embedPictures(embedder, total, latents.image, signal)
   yield { type: 'prepare', what: 'embedding pictures', step: total, total }
   const neighbours = { ...conditioning.neighbours, network: embedder.network.label }
   return { conditioning: { ...conditioning, neighbours }, neighbours: { ...index, rows: train } }

@@ -1,5 +1,11 @@
 import { type FirstStageConfig, firstStageFactor } from '../../autoencoder/config.js'
-import { type ConditioningConfig, type ConditionsReader, learnConditions, readersOf } from '../../conditioning/index.js'
+import {
+  type ConditioningConfig,
+  type ConditionsReader,
+  learnConditions,
+  readersOf,
+  sightsOf,
+} from '../../conditioning/index.js'
 import {
   type Dataset,
   drawByShape,
@@ -76,6 +82,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     size: data.size,
     flip: data.flip,
     shapes: shapesOf(data),
+    sights: sightsOf(recipe.conditioning),
     damaged: damagedIn(data),
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
@@ -85,8 +92,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const { dataset } = latents
   const { train } = splitDataset(dataset, { share: data.held_out })
   const { config: known, vocabulary } = await learned(recipe, dataset, train, resume ?? start)
-  if (!pictures.pictures || data.buckets) checkSeenOnce(known, data.buckets ? 'buckets' : pictures.name)
-  const { conditioning, neighbours } = yield* retrieved(recipe, known, { device, dataset, train, signal })
+  const { conditioning, neighbours } = yield* retrieved(recipe, known, { device, latents, train, signal })
   const unscaled = diffusionModel(recipe, first_stage_config, conditioning)
   checkBuckets(unscaled, data)
   const config = modelConfig.parse({ ...unscaled, ...(await latentFactors(recipe, latents, train)) })
@@ -94,7 +100,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
   const source: DiffusionSource = {
     config,
     latents,
-    conditions: conditionBatches(config, reader, dataset, data),
+    conditions: conditionBatches(config, reader, latents),
     loss: recipe.loss,
   }
   const program = diffusionProgram(config, { batch: training.batch, latents: latents.shape }, recipe.loss)
@@ -132,13 +138,7 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     resume,
     start,
   })
-  const task = await diffusionTask(
-    recipe,
-    { source, dataset, reader, heldOutShare: data.held_out },
-    learner,
-    frozen,
-    processes,
-  )
+  const task = await diffusionTask(recipe, { source, reader, heldOutShare: data.held_out }, learner, frozen, processes)
   const whole = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' } as const
   const heldOut = (most: number) => heldOutPictures(pictures, most, { ...drawingOf(data), transform: whole })
   await using figures = recipe.evaluate && (await openFigures(recipe.evaluate, { device, heldOut }))
@@ -147,23 +147,12 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
 }
 
 /** Refuses buckets whose sides do not survive what the first stage and the UNet shrink them by. */
-function checkBuckets(config: ModelConfig, { buckets }: DiffusionRecipe['data']): void {
+export function checkBuckets(config: ModelConfig, { buckets }: DiffusionRecipe['data']): void {
   const [stage, unet] = [factorOf(config), 2 ** (config.unet_config!.channel_mult.length - 1)]
   if (!buckets || buckets.step % (stage * unet) === 0) return
   throw new LatentkitError(
     `data.buckets.step is ${buckets.step}; wanted a multiple of ${stage * unet}: the first stage shrinks by ${stage}, ` +
       `the UNet by ${unet}`,
-  )
-}
-
-/** Refuses conditions that look at the pictures again, where these come as a stream or are cut in shapes of their own. */
-function checkSeenOnce(conditioning: ConditioningConfig, name: string): void {
-  const known = ['text', 'clip_text', 'class']
-  const foreign = Object.keys(conditioning).filter(condition => !known.includes(condition))
-  if (foreign.length === 0) return
-  throw new LatentkitError(
-    `Cannot train with the condition ${foreign.join(', ')} on ${name}: with shards, Parquet files and buckets ` +
-      `${known.join(', ')} are taken; unpack the pictures into a folder, without buckets`,
   )
 }
 
@@ -214,7 +203,6 @@ async function latentFactors(
 /** What the task of training a diffusion model is made from. */
 export interface TaskSource {
   readonly source: DiffusionSource
-  readonly dataset: Dataset
   readonly reader: ConditionsReader
   /** The share of the pictures that is measured with; a twentieth by default. */
   readonly heldOutShare?: number
@@ -223,14 +211,14 @@ export interface TaskSource {
 /** The batches, held-out losses and pictures of training a diffusion model. */
 export async function diffusionTask(
   recipe: Pick<DiffusionRecipe, 'training' | 'samples' | 'loss' | 'condition_dropout'>,
-  { source, dataset, reader, heldOutShare }: TaskSource,
+  { source, reader, heldOutShare }: TaskSource,
   learner: Evaluation,
   frozen: WeightSource,
   place: Place,
 ): Promise<Task & { readonly paint: Painter }> {
   const { training, samples } = recipe
   const { latents, config } = source
-  const { train, heldOut } = splitDataset(dataset, heldOutShare === undefined ? {} : { share: heldOutShare })
+  const { train, heldOut } = splitDataset(latents.dataset, heldOutShare === undefined ? {} : { share: heldOutShare })
   const shape = String(latents.shape)
   const ofShape = (indices: readonly number[]) => indices.filter(index => String(latents.shapeOf(index)) === shape)
   const ownTests = ofShape(heldOut)

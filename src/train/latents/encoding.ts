@@ -1,7 +1,9 @@
 import { latentChannels } from '../../autoencoder/config.js'
+import type { Sight } from '../../conditioning/index.js'
 import {
   type Address,
   everySample,
+  type LoadedPicture,
   loadPicture,
   mapAhead,
   noChance,
@@ -19,8 +21,9 @@ import { trace } from '../../tensor/program.js'
 import { open, sizeOf } from '../../tensor/shape.js'
 import { f32 } from '../../tensor/tensor.js'
 import type { TrainEvent } from '../events.js'
-import { type LatentArray, type LatentRecord, writeLatents } from './files.js'
-import type { LatentOptions } from './latents.js'
+import { type LatentArray, type LatentRecord, type SeenRecord, writeLatents } from './files.js'
+import type { Keeping, LatentOptions } from './latents.js'
+import { companionsOf, type Look, lookOf } from './sights.js'
 
 const batch = 16
 
@@ -62,10 +65,10 @@ type Encoded = Readonly<Record<LatentArray, Float32Array>>
 export async function* encodeFile(
   path: string,
   from: Address,
-  options: LatentOptions & { readonly transform: Transform },
+  options: LatentOptions & Keeping & { readonly transform: Transform },
   encode: Encoder,
 ): AsyncGenerator<TrainEvent> {
-  const { source, config, flip, shapes, transform, damaged = 'skip', fileBytes = 2 ** 26, signal } = options
+  const { source, config, flip, shapes, transform, damaged = 'skip', fileBytes = 2 ** 26, keeps, signal } = options
   const factor = factorOf(config)
   const records: LatentRecord[] = []
   const encoded: Encoded[] = []
@@ -73,6 +76,8 @@ export async function* encodeFile(
   const waiting = new Map<string, { readonly image: Image; readonly record: number }[]>()
   let next: Address | undefined
   let length = 0
+  const seen: Uint8Array[] = []
+  let seenBytes = 0
   const flush = async (key: string) => {
     const some = waiting.get(key)!
     waiting.delete(key)
@@ -85,20 +90,25 @@ export async function* encodeFile(
     ).entries())
       encoded[some[i]!.record] = latents
   }
-  const load = (sample: Sample) => loadPicture({ sample, epoch: 0, number: 0, ...noChance }, { transform, shapes })
+  const also = companionsOf(keeps ?? [])
+  const load = (sample: Sample) =>
+    loadPicture({ sample, epoch: 0, number: 0, ...noChance }, { transform, shapes, also })
   const samples = everySample(source, from, signal)
   for await (const { value: sample, made } of mapAhead(samples, load, { atOnce: 8, ahead: 2 * batch })) {
     signal?.throwIfAborted()
-    let image: Image
+    let loaded: LoadedPicture
     try {
-      image = (await made).image
+      loaded = await made
     } catch (error) {
       if (!(error instanceof FileError) || damaged === 'refuse') throw error
       skipped.push({ place: sample.key, reason: error.message })
       continue
     }
+    const { image } = loaded
+    const kept = keeps && keptOf(lookOf(loaded), keeps, seenBytes)
+    const keptBytes = kept?.bytes.reduce((sum, { length }) => sum + length, 0) ?? 0
     const shape = [latentChannels(config.first_stage_config), image.height / factor, image.width / factor] as const
-    if (records.length > 0 && (length + sizeOf(shape)) * (flip ? 16 : 8) > fileBytes) {
+    if (records.length > 0 && (length + sizeOf(shape)) * (flip ? 16 : 8) + seenBytes + keptBytes > fileBytes) {
       next = sample.address
       break
     }
@@ -106,7 +116,9 @@ export async function* encodeFile(
     const some = waiting.get(key) ?? []
     waiting.set(key, some)
     some.push({ image, record: records.length })
-    records.push({ at: sample.address, picture: pictureOf(sample), shape, begin: length })
+    records.push({ at: sample.address, picture: pictureOf(sample), shape, begin: length, seen: kept?.record })
+    if (kept) seen.push(...kept.bytes)
+    seenBytes += keptBytes
     length += sizeOf(shape)
     if (some.length === batch) {
       await flush(key)
@@ -122,7 +134,10 @@ export async function* encodeFile(
   const mirrored = flip ? { mean: joined('mean_mirrored'), logvar: joined('logvar_mirrored') } : undefined
   // Whoever finds the file hears of what its shards lost, too.
   const left = [...skipped, ...source.skipped.examples]
-  await writeLatents(path, { records, mean: joined('mean'), logvar: joined('logvar'), mirrored, next, skipped: left })
+  await writeLatents(path, {
+    ...{ records, mean: joined('mean'), logvar: joined('logvar'), mirrored, next, skipped: left },
+    seen: keeps && concatenated(seen, seenBytes),
+  })
   yield { type: 'prepare', what: 'encoding pictures', step: next ? next[0] : source.parts, total: source.parts }
 }
 
@@ -138,6 +153,26 @@ async function encodeBoth(images: readonly Image[], flip: boolean, encode: Encod
     mean_mirrored: row(arrays.mean_mirrored, i),
     logvar_mirrored: row(arrays.logvar_mirrored, i),
   }))
+}
+
+/** What is kept of a picture of what conditions see, from the byte `begin` of all that is kept on. */
+function keptOf({ whole, window, image, map, hint }: Look, keeps: readonly Sight[], begin: number) {
+  const none = new Uint8Array()
+  const bytes = [keeps.includes('pixels') ? image.data : none, map ?? none, hint?.data ?? none].map(
+    ({ buffer, byteOffset, length }) => new Uint8Array(buffer, byteOffset, length),
+  )
+  const [pixels, classes, hints] = bytes.map(({ length }) => length) as [number, number, number]
+  return { record: { whole, window, begin, pixels, map: classes, hint: hints } satisfies SeenRecord, bytes }
+}
+
+function concatenated(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
 
 /** What a file of latents keeps of a sample. */

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { openSource } from '#platform'
+import type { Box } from '../../conditioning/index.js'
 import type { Address, Picture, Problem } from '../../data/index.js'
+import type { Size } from '../../image/index.js'
 import { FileError } from '../../platform/errors.js'
 import { fromFloat32 } from '../../weights/dtypes.js'
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../../weights/safetensors.js'
@@ -14,6 +16,18 @@ export interface LatentRecord {
   readonly shape: readonly [number, number, number]
   /** Where they begin in each array. */
   readonly begin: number
+  /** What conditions see of the picture, where it cannot be read again by itself. */
+  readonly seen?: SeenRecord | undefined
+}
+
+/** What is kept of a picture: its size, the part that is seen, and where its bytes lie, as many as each kind has. */
+export interface SeenRecord {
+  readonly whole: Size
+  readonly window: Box
+  readonly begin: number
+  readonly pixels: number
+  readonly map: number
+  readonly hint: number
 }
 
 /** A file of latents: those of some pictures after each other, [channels, height, width] each. */
@@ -23,6 +37,8 @@ export interface LatentChunk {
   readonly logvar: Float32Array
   /** Of the mirrored pictures. */
   readonly mirrored?: { readonly mean: Float32Array; readonly logvar: Float32Array } | undefined
+  /** Bytes of what is kept of the pictures: RGB of the picture, classes of its map, RGB of its hint, as far as wanted. */
+  readonly seen?: Uint8Array | undefined
   /** Where the next file's pictures begin; undefined at the source's end. */
   readonly next: Address | undefined
   /** What was left out among these pictures. */
@@ -53,6 +69,7 @@ export async function writeLatents(path: string, chunk: LatentChunk): Promise<vo
             ['logvar_mirrored', fromFloat32(mirrored.logvar, full)],
           ] as const)
         : []),
+      ...(chunk.seen ? ([['seen', { dtype: 'U8', shape: [chunk.seen.length], bytes: chunk.seen }]] as const) : []),
       ['records', { dtype: 'U8', shape: [lines.length], bytes: lines }],
     ]),
     new Map([['latents', JSON.stringify({ next: chunk.next ?? null, skipped: chunk.skipped })]]),
@@ -84,6 +101,8 @@ async function openLatents(path: string): Promise<SafetensorsFile> {
 export interface LatentReader {
   /** `count` numbers of an array from the `first` on. */
   numbers(path: string, array: LatentArray, first: number, count: number): Promise<Float32Array>
+  /** Bytes of what is kept of pictures. */
+  seen(path: string, first: number, count: number): Promise<Uint8Array>
   close(): Promise<void>
 }
 
@@ -104,17 +123,21 @@ export function latentReader(): LatentReader {
     open.delete(path)
     await (await file).close()
   }
+  async function read(path: string, array: LatentArray | 'seen', first: number, bytes: number): Promise<Uint8Array> {
+    const { name, tensors } = await fileAt(path)
+    const tensor = tensors.get(array)
+    const begin = (tensor?.begin ?? 0) + first
+    if (!tensor || begin + bytes > tensor.end) throw new FileError(name, `has no byte ${first} of ${array}: delete it`)
+    const data = await tensor.source.read(begin, bytes)
+    while (open.size > mostOpen) await closeOldest()
+    return data
+  }
   return {
     async numbers(path, array, first, count) {
-      const { name, tensors } = await fileAt(path)
-      const tensor = tensors.get(array)
-      const [begin, bytes] = [(tensor?.begin ?? 0) + first * 4, count * 4]
-      if (!tensor || begin + bytes > tensor.end)
-        throw new FileError(name, `has no number ${first} of ${array}: delete it`)
-      const data = await tensor.source.read(begin, bytes)
-      while (open.size > mostOpen) await closeOldest()
+      const data = await read(path, array, first * 4, count * 4)
       return new Float32Array(data.buffer, data.byteOffset, count)
     },
+    seen: (path, first, count) => read(path, 'seen', first, count),
     async close() {
       while (open.size > 0) await closeOldest()
     },

@@ -1,4 +1,5 @@
 import { cacheFolder, fileInfo, joinPath, readText, sha256, writeFileAtomic } from '#platform'
+import type { Sight } from '../../conditioning/index.js'
 import {
   type Address,
   contentDigest,
@@ -9,14 +10,15 @@ import {
   type Transform,
 } from '../../data/index.js'
 import type { Size } from '../../image/index.js'
-import type { ModelConfig } from '../../pipelines/model-config.js'
+import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { FileError } from '../../platform/errors.js'
 import type { Device } from '../../runtime/index.js'
 import { sizeOf } from '../../tensor/shape.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import type { TrainEvent } from '../events.js'
 import { encodeFile, lazyEncoder } from './encoding.js'
-import { describeLatents, type LatentArray, latentReader } from './files.js'
+import { describeLatents, type LatentArray, type LatentReader, type LatentRecord, latentReader } from './files.js'
+import { type Look, looksAgain, type Sights, sightsOver } from './sights.js'
 
 /** A picture's posterior that is asked for. */
 export interface LatentDraw {
@@ -29,7 +31,7 @@ export interface LatentDraw {
 export type LatentShape = readonly [channels: number, height: number, width: number]
 
 /** Posteriors of all pictures of a data set under a first stage, in files that are read where they are wanted. */
-export interface Latents {
+export interface Latents extends Sights {
   /** Of most pictures' latents, [channels, height, width]; of all unless they were sorted into buckets. */
   readonly shape: LatentShape
   shapeOf(index: number): LatentShape
@@ -53,6 +55,8 @@ export interface LatentOptions {
   readonly config: ModelConfig
   readonly size: number
   readonly flip: boolean
+  /** What the conditions of a model will look at beside words and labels; nothing by default. */
+  readonly sights?: readonly Sight[]
   /** Shapes that pictures are sorted into; the square of `size` by default. */
   readonly shapes?: readonly Size[] | undefined
   /** Whether damaged pictures end it; by default they are left out and counted. */
@@ -64,6 +68,11 @@ export interface LatentOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What the files of latents keep of pictures: what is to be seen, where these cannot be read again one by one. */
+export interface Keeping {
+  readonly keeps?: readonly Sight[] | undefined
+}
+
 /**
  * Posteriors of all pictures, computed once and kept in files of bounded size, one of which is in memory at a time. Their
  * folder's name is a digest of the first stage's weights, of the transform and of every byte of the source, so that
@@ -71,13 +80,14 @@ export interface LatentOptions {
  *
  * Throws FileError where the disk is full (the finished files stay), and where a picture is damaged and that is refused.
  */
-export async function* encodeSource(options: LatentOptions): AsyncGenerator<TrainEvent, Latents> {
-  const { source, size, flip, folder = joinPath(cacheFolder(), 'latents') } = options
+export async function* encodeSource(given: LatentOptions): AsyncGenerator<TrainEvent, Latents> {
+  const { source, size, flip, shapes, sights = [], folder = joinPath(cacheFolder(), 'latents') } = given
+  const options = { ...given, keeps: source.pictures || sights.length === 0 ? undefined : sights }
   const transform: Transform = { size, crop: 'centre', flip, filter: 'bicubic' }
   const own = joinPath(folder, await digestOf(options, transform, folder))
   const encoder = lazyEncoder(options)
   const paths: string[] = []
-  const places: { readonly chunk: number; readonly begin: number; readonly shape: LatentShape }[] = []
+  const places: (Omit<LatentRecord, 'picture'> & { readonly chunk: number })[] = []
   const pictures: Picture[] = []
   const skipped: Problem[] = []
   try {
@@ -85,10 +95,10 @@ export async function* encodeSource(options: LatentOptions): AsyncGenerator<Trai
       const path = joinPath(own, `${String(paths.length).padStart(5, '0')}.safetensors`)
       if ((await fileInfo(path)) === undefined) yield* encodeFile(path, next, { ...options, transform }, encoder)
       const chunk = await describeLatents(path)
-      for (const { at, picture, shape, begin } of chunk.records) {
-        places.push({ chunk: paths.length, begin, shape })
+      for (const { picture, ...place } of chunk.records) {
+        places.push({ ...place, chunk: paths.length })
         // Captions of a folder may have changed since; they are no part of latents.
-        pictures.push(source.pictures?.[at[0]] ?? picture)
+        pictures.push(source.pictures?.[place.at[0]] ?? picture)
       }
       skipped.push(...chunk.skipped)
       paths.push(path)
@@ -100,12 +110,16 @@ export async function* encodeSource(options: LatentOptions): AsyncGenerator<Trai
   for (const problem of skipped) source.skipped.add(problem)
   if (pictures.length === 0) throw new FileError(source.name, `holds no picture to encode${reasons(skipped)}`)
   const reader = latentReader()
+  const look = options.keeps
+    ? keptLooks(reader, index => ({ ...places[index]!, path: paths[places[index]!.chunk]! }), factorOf(given.config))
+    : looksAgain(source, places, { transform, shapes, sights })
   const labels = source.labels.length > 0 ? source.labels : labelsOf(pictures)
   return {
     shape: commonest(places),
     shapeOf: index => places[index]!.shape,
     dataset: { folder: source.name, pictures, labels, brokenCaptions: [], skipped: source.skipped.examples },
     close: reader.close,
+    ...sightsOver(look, flip),
     async read(draws) {
       const { shape } = places[draws[0]!.index]!
       const length = sizeOf(shape)
@@ -133,6 +147,30 @@ export async function* encodeSource(options: LatentOptions): AsyncGenerator<Trai
     },
   }
 }
+
+/** Looks at what files of latents keep of pictures. */
+const keptLooks =
+  (
+    reader: LatentReader,
+    at: (index: number) => Omit<LatentRecord, 'picture'> & { readonly path: string },
+    factor: number,
+  ) =>
+  async (index: number): Promise<Look> => {
+    const { path, shape, seen } = at(index)
+    const { whole, window, begin, pixels, map, hint } = seen!
+    const bytes = await reader.seen(path, begin, pixels + map + hint)
+    const image = (data: Uint8Array) => ({
+      data,
+      width: shape[2] * factor,
+      height: shape[1] * factor,
+      channels: 3 as const,
+    })
+    return {
+      ...{ whole, window, image: image(bytes.subarray(0, pixels)) },
+      ...(map > 0 && { map: bytes.subarray(pixels, pixels + map) }),
+      ...(hint > 0 && { hint: image(bytes.subarray(pixels + map)) }),
+    }
+  }
 
 interface Stretch {
   readonly chunk: number
@@ -178,7 +216,7 @@ const reasons = (problems: readonly Problem[]) =>
 const labelsOf = (pictures: readonly Picture[]) => [...new Set(pictures.flatMap(({ label }) => label ?? []))].sort()
 
 async function digestOf(
-  { source, checkpoint, config, shapes, signal }: LatentOptions,
+  { source, checkpoint, config, shapes, keeps, signal }: LatentOptions & Keeping,
   transform: Transform,
   folder: string,
 ): Promise<string> {
@@ -189,7 +227,7 @@ async function digestOf(
   const known = new Map<string, string>(Array.isArray(before) ? before : [])
   const count = known.size
   const parts = [
-    JSON.stringify([config.first_stage_config, transform, shapes]),
+    JSON.stringify([config.first_stage_config, transform, shapes, ...(keeps ? [keeps] : [])]),
     await contentDigest(source, known, signal),
   ]
   if (known.size > count) await writeFileAtomic(memory, JSON.stringify([...known]))
