@@ -3,11 +3,13 @@ import { LatentkitError } from '../../platform/errors.js'
 import { hostTensor } from '../../runtime/index.js'
 import { type Program, trace } from '../../tensor/program.js'
 import { f32 } from '../../tensor/tensor.js'
-import type { ModelConfig } from '../model-config.js'
+import { factorOf, type ModelConfig } from '../model-config.js'
 import { encodeImages, toModelScale } from '../networks.js'
 import type { Size } from '../programs.js'
 import type { Latents } from './latents.js'
 import type { Stage } from './stage.js'
+import { tiled } from './windows/tiled.js'
+import { wrapsOf } from './windows/variant.js'
 
 /** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, the means of their latents as the diffusion model has them. */
 export const encodingProgram = (config: ModelConfig, { width, height }: Size): Program =>
@@ -16,7 +18,8 @@ export const encodingProgram = (config: ModelConfig, { width, height }: Size): P
   }))
 
 /**
- * Latents of a picture of the stage's size: their mean, so that a picture starts from the same every time.
+ * Latents of a picture of the stage's size: their mean, so that a picture starts from the same every time; by tiles if the
+ * networks are of a variant that has them.
  *
  * @throws LatentkitError where the model's file holds no encoder.
  */
@@ -32,6 +35,11 @@ export async function encode(
   }
   const run = await parts.get('encoder')
   const { width, height } = picture
-  const { z } = await run({ images: hostTensor(imageToPixels(picture), [1, 3, height, width]) }, { signal })
-  return { data: z!.data as Float32Array, shape: z!.shape.slice(1) as unknown as Latents['shape'] }
+  const [, , ...tile] = run.program.inputs.images!.shape as [number, number, number, number]
+  const z = await tiled(
+    async images => (await run({ images }, { signal })).z!,
+    hostTensor(imageToPixels(picture), [1, 3, height, width]),
+    { tile, unit: factorOf(model.config), wraps: wrapsOf(parts.variant) },
+  )
+  return { data: z.data as Float32Array, shape: z.shape.slice(1) as unknown as Latents['shape'] }
 }

@@ -7,6 +7,7 @@ import type { BatchConditions } from './conditions.js'
 import type { Guidance } from './guidance/contract.js'
 import type { Batch, Stage } from './stage.js'
 import type { Told } from './told.js'
+import { openWindowedAsking } from './windows/asking.js'
 
 /** The network of a batch with all that guides it, as samplers ask it: its calls are counted for what it is told. */
 export async function guidedNetwork(
@@ -14,8 +15,8 @@ export async function guidedNetwork(
   batch: Batch,
   { conditions, guidances }: GuidedOptions,
 ): Promise<Pick<SamplingModel, 'network' | 'parameterization' | 'limit'>> {
-  const { plan, model } = stage
-  const ask = await openAsking(stage, batch)
+  const { plan, model, parts } = stage
+  const ask = await (parts.variant.window ? openWindowedAsking : openAsking)(stage, batch)
   const { parameterization: prediction, timesteps } = model.config.diffusion!
   let calls = 0
   const levelAt = levels(model.alphasCumprod)

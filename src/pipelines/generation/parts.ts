@@ -1,4 +1,5 @@
 import { textShapeOf } from '../../conditioning/index.js'
+import { circularProgram } from '../../nn/circular.js'
 import type { Executable } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
@@ -8,9 +9,10 @@ import { conditionProgram, type DenoiserVariant, decodingProgram, denoisingProgr
 import type { Plan } from '../settings/plan.js'
 import { encodingProgram } from './encode.js'
 import { commonChunks } from './texts.js'
+import { circularWithin, type SeeingVariant, seeingVariantOf } from './windows/variant.js'
 
 /** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */
-export type Variant = DenoiserVariant
+export type Variant = DenoiserVariant & SeeingVariant
 
 /** The variant that a plan asks for, whose texts have contexts of these numbers of chunks. */
 export function variantOf(
@@ -29,6 +31,7 @@ export function variantOf(
     ...(chunks > 1 && { chunks }),
     ...(skip !== undefined && { clipSkip: { skip, rule } }),
     ...(Object.keys(network).length > 0 && { network }),
+    ...seeingVariantOf(plan),
   }
 }
 
@@ -45,6 +48,14 @@ const programs = {
   decoder: decodingProgram,
   encoder: encodingProgram,
 } satisfies Record<string, (config: ModelConfig, variant: Variant) => Program | undefined>
+
+/** What of a picture each network sees at once; all where it is not named. */
+const seen: { readonly [P in Part]?: 'window' | 'tile' } = {
+  denoiser: 'window',
+  outer: 'window',
+  decoder: 'tile',
+  encoder: 'tile',
+}
 
 type Programs = typeof programs
 /** Name of a network. */
@@ -68,8 +79,11 @@ export function partsOf(
 ): Parts {
   const made = new Map<Part, Promise<Executable | undefined>>()
   const make = async (part: Part) => {
-    const program = programs[part](config, variant)
-    return program && compile(program)
+    const by = seen[part]
+    const { width, height } = (by && variant[by]) ?? variant
+    const program = programs[part](config, { ...variant, width, height })
+    const circular = circularWithin(variant, { width, height }, variant.seamless)
+    return program && compile(circular ? circularProgram(program, circular) : program)
   }
   return {
     variant,

@@ -11,6 +11,7 @@ import { previews } from './previews.js'
 import { profile } from './profile.js'
 import { sampling } from './sampling.js'
 import { start } from './start.js'
+import { tiles } from './tiles.js'
 import { variation } from './variation.js'
 
 /** All settings of a generation; a new group is a file and a line. Commands, pictures and plans go by it. */
@@ -26,6 +27,7 @@ const groups = {
   start,
   variation,
   hires,
+  tiles,
   guides,
 }
 

@@ -14,7 +14,7 @@ import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, listensTo, sizeOfInit, splitInit } from './init.js'
 import { withProfile } from './profile.js'
 import { seedsOf } from './seeds.js'
-import { checkSides } from './size.js'
+import { checkSide, checkSides } from './size.js'
 
 /** Latents made larger are blurred in a way that no picture is: more of them has to be painted anew. */
 const hiresStrengths = { pixels: 0.5, latents: 0.7 }
@@ -79,6 +79,10 @@ export function planGeneration(
     width: settings.width ?? wanted?.width ?? trainedSize(config),
     height: settings.height ?? wanted?.height ?? trainedSize(config),
   })
+  for (const name of ['window', 'tile'] as const) {
+    const side = settings[name]
+    if (side !== undefined) checkSide(config, name, side)
+  }
   return {
     ...settings,
     ...size,

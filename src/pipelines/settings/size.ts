@@ -8,13 +8,16 @@ export const unitOf = (config: ModelConfig): number =>
 
 /** A size that the networks can paint, as it is; throws LatentkitError for others, with the nearest. */
 export function checkSides(config: ModelConfig, { width, height }: Size): Size {
-  const unit = unitOf(config)
-  for (const [name, side] of Object.entries({ width, height })) {
-    if (side % unit === 0 && side > 0) continue
-    const near = Math.max(unit, Math.round(side / unit) * unit)
-    throw new LatentkitError(
-      `generate: the ${name} is ${side} pixels; this model wants a multiple of ${unit}, such as ${near}`,
-    )
-  }
+  for (const [name, side] of Object.entries({ width, height })) checkSide(config, name, side)
   return { width, height }
+}
+
+/** Throws LatentkitError for a side, in pixels, that the networks cannot have, with the nearest that they can. */
+export function checkSide(config: ModelConfig, name: string, side: number): void {
+  const unit = unitOf(config)
+  if (side % unit === 0 && side > 0) return
+  const near = Math.max(unit, Math.round(side / unit) * unit)
+  throw new LatentkitError(
+    `generate: the ${name} is ${side} pixels; this model wants a multiple of ${unit}, such as ${near}`,
+  )
 }

@@ -6,6 +6,7 @@ export const taskNames = [
   'depth-to-image',
   'upscale',
   'hires',
+  'panorama',
   'variations',
   'interpolate',
 ] as const

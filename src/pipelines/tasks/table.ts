@@ -5,6 +5,7 @@ import { inpaint } from './inpaint.js'
 import { interpolate } from './interpolate.js'
 import type { TaskName } from './names.js'
 import { outpaint } from './outpaint.js'
+import { panorama } from './panorama.js'
 import type { Task } from './task.js'
 import { upscale } from './upscale.js'
 import { variations } from './variations.js'
@@ -17,6 +18,7 @@ export const tasks = {
   'depth-to-image': depthToImage,
   upscale,
   hires,
+  panorama,
   variations,
   interpolate,
 } satisfies { readonly [Name in TaskName]: unknown } as unknown as Readonly<Record<TaskName, Task>>

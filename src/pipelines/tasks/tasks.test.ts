@@ -14,6 +14,7 @@ import { inpaint } from './inpaint.js'
 import { interpolate } from './interpolate.js'
 import { taskNames } from './names.js'
 import { outpaint } from './outpaint.js'
+import { panorama } from './panorama.js'
 import { tasks } from './table.js'
 import { upscale } from './upscale.js'
 import { variations } from './variations.js'
@@ -122,6 +123,15 @@ test('a picture is made larger by the factor, near to itself', async () => {
   assert.deepEqual([one!.image.width, one!.image.height], [16, 12])
   const [twice] = await painted(hires(model, 'red heart', { hires: 1.5, ...quick }))
   assert.deepEqual([twice!.image.width, twice!.image.height], [24, 24])
+})
+
+test('panoramas are four times as wide, by windows of the size of training or by convolution', async () => {
+  const [wide] = await painted(panorama(model, 'red heart', quick))
+  assert.deepEqual([wide!.image.width, wide!.image.height, wide!.settings.extra!.Window], [64, 16, '16'])
+  const sides = { width: 24, seamless: 'x', ...quick } as const
+  const [whole] = await painted(panorama(model, 'red heart', { by: 'convolution', ...sides }))
+  const [same] = await painted(model.generate('red heart', sides))
+  assert.deepEqual(whole!.image.data, same!.image.data)
 })
 
 test('variations are several, near to the seed or to the picture', async () => {

@@ -6,6 +6,7 @@ import { type Executable, type HostTensors, hostIntegers, hostTensor, type Weigh
 import { closingOnError } from '../../../weights/tensor-file.js'
 import type { ReadableWeights } from '../../checkpoint-model.js'
 import { classNumber, openClassifier } from '../../classifier-model.js'
+import { conditionedInputs } from '../../programs.js'
 import type { Stage } from '../stage.js'
 import type { Answer, OpenGuidance } from './contract.js'
 import { classGuideProgram, pictureGuideProgram } from './guiding-programs.js'
@@ -62,11 +63,14 @@ async function pictureGuide({ model, plan, device, parts }: Stage): Promise<Guid
   const wanted = hostTensor(imageToPixels(target), [1, 3, target.height, target.width])
   const squeezenet = by === 'perceptual' ? await openSqueezenet() : undefined
   const weights = squeezenet ? withPrefixed(model.weights, 'perceptual.', squeezenet) : model.weights
-  const { x: _, t: __, ...conditions } = (await parts.get('denoiser')).program.inputs
+  const conditions = conditionedInputs(model.config, parts.variant)
   const networks = perBatch(batch =>
-    device.compile(model.adapt(pictureGuideProgram(model.config, size, { batch, target, by, conditions })), {
-      weights,
-    }),
+    device.compile(
+      model.adapt(pictureGuideProgram(model.config, size, { batch, target, by, conditions, seamless: plan.seamless })),
+      {
+        weights,
+      },
+    ),
   )
   return {
     async pull({ x, t, level: { alpha, sigma }, shape, told }) {

@@ -1,6 +1,7 @@
 import { grad } from '../../../autodiff/index.js'
 import type { ModelPrediction } from '../../../diffusion/index.js'
 import { resizePlanes } from '../../../image/index.js'
+import { type Circular, circular } from '../../../nn/circular.js'
 import { perceptualDistance } from '../../../perceptual/distance.js'
 import { oneHot } from '../../../tensor/arg.js'
 import { add, div, mul, sub } from '../../../tensor/binary.js'
@@ -23,6 +24,16 @@ type Specs = Readonly<Record<string, Spec>>
 /** How a picture guides: by the squares of differences, or by how differently it looks. */
 export type GuideBy = 'l2' | 'perceptual'
 
+/** How a picture is compared, with what conditions the network has. */
+export interface PictureGuideOptions {
+  readonly batch: number
+  readonly target: Size
+  readonly by: GuideBy
+  readonly conditions: Specs
+  /** Axes whose ends are neighbours to the networks. */
+  readonly seamless?: Circular | undefined
+}
+
 /**
  * The gradient, by noisy latents `x` [batch, c, h, w], of the distance between the pictures that they are expected to
  * become and a `target` [1, 3, th, tw] in [-1, 1]: through distance, resizing, decoder and UNet. `alpha` and `sigma`
@@ -32,7 +43,7 @@ export type GuideBy = 'l2' | 'perceptual'
 export function pictureGuideProgram(
   config: ModelConfig,
   size: Size,
-  { batch, target, by, conditions }: { batch: number; target: Size; by: GuideBy; conditions: Specs },
+  { batch, target, by, conditions, seamless }: PictureGuideOptions,
 ): Program {
   const scalar = f32(batch, 1, 1, 1)
   const specs: Record<string, Spec> = {
@@ -50,13 +61,14 @@ export function pictureGuideProgram(
   }
   return trace(specs, (at, inputs) => {
     const { x, t, alpha, sigma, target: wanted, ...given } = inputs as Record<string, Tensor>
-    const images = decodeLatents(
+    const decoded = decodeLatents(
       at,
       config,
       expected(x!, { alpha: alpha!, sigma: sigma! }, config.diffusion!.parameterization, x =>
         predict(at, config, { x, t: t!, ...given }),
       ),
     )
+    const images = seamless ? circular([decoded], seamless)[0]! : decoded
     const small = resized(images, size, target)
     const distance =
       by === 'l2'

@@ -3,6 +3,7 @@ import { decodeFirstStage } from '../../../autoencoder/first-stage.js'
 import { taesdFactor } from '../../../autoencoder/taesd.js'
 import { locate } from '../../../hub/index.js'
 import { pixelsToImage } from '../../../image/index.js'
+import { circularProgram } from '../../../nn/circular.js'
 import { FileError } from '../../../platform/errors.js'
 import type { SourceLike } from '../../../platform/types.js'
 import { hostTensor } from '../../../runtime/index.js'
@@ -48,7 +49,8 @@ export async function openTaesd({ device, latents, plan, model, signal }: Stage,
       images: decodeFirstStage(at, config, z),
     }))
     expectTensors(file, new Map(program.parameters.map(({ name, shape }) => [name, shape])), { what: 'the decoder' })
-    const run = await device.compile(program, { weights: file })
+    const { seamless } = plan
+    const run = await device.compile(seamless ? circularProgram(program, seamless) : program, { weights: file })
     return {
       async paint(all) {
         const z = hostTensor(joined(all), [all.length, ...latents])

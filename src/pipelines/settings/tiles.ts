@@ -1,0 +1,39 @@
+import { z } from 'zod'
+import type { Circular } from '../../nn/circular.js'
+import { numberOf, settingsGroup } from './group.js'
+
+const axes = ['x', 'y', 'xy'] as const satisfies readonly Circular[]
+const side = z.int().positive()
+
+/** How much of a picture the networks see at once, and how its ends meet. */
+export const tiles = settingsGroup({
+  shape: {
+    seamless: z
+      .enum(axes)
+      .optional()
+      .describe('ends that go on at the opposite ones: x left and right, y top and bottom, xy all, for textures'),
+    window: side
+      .optional()
+      .describe('paint by overlapping windows of this side in pixels, for pictures beyond the size of training'),
+    windowOverlap: z
+      .number()
+      .min(0)
+      .max(0.95)
+      .default(0.5)
+      .describe('how far windows reach into one another, as a share of their side'),
+    tile: side
+      .optional()
+      .describe('encode and decode by tiles of this side in pixels, which takes less memory (default all at once)'),
+  },
+  show: ({ seamless, window, windowOverlap, tile }) => ({
+    Seamless: seamless,
+    ...(window !== undefined && { Window: window, 'Window overlap': windowOverlap }),
+    Tile: tile,
+  }),
+  read: lines => ({
+    seamless: axes.find(name => name === lines.Seamless),
+    window: numberOf(lines.Window),
+    windowOverlap: numberOf(lines['Window overlap']),
+    tile: numberOf(lines.Tile),
+  }),
+})
