@@ -13,7 +13,7 @@ export const modelFlags = {
     .optional()
     .meta({ short: 'm', placeholder: 'FILE' })
     .describe(
-      'a checkpoint of latentkit, of Stable Diffusion or latent diffusion (.safetensors, .ckpt, .gguf), or a folder of diffusers (default the bundled model)',
+      'a checkpoint of latentkit, of Stable Diffusion or latent diffusion (.safetensors, .ckpt, .gguf), a folder of diffusers, or the name of a model that pull fetched, org/name (default the bundled model)',
     ),
   config: z
     .string()
