@@ -107,6 +107,22 @@ for (const name of names) {
     }
   })
 
+  test(`${name}: timesteps that a plan holds several times are no harm`, async () => {
+    const plan = samplingPlan(alphasCumprod, { steps: 100, schedule: 'quadratic' })
+    assert.ok(new Set(plan.map(({ from }) => from.t)).size < 100)
+    const g = torchGenerator(6)
+    const noise = () => g.randn(2)
+    const network = (x: Float32Array, t: number) => {
+      assert.ok(x.every(Number.isFinite), `asked at ${t} about ${x}`)
+      return wavy(x, t)
+    }
+    const { last } = await result(name, network, noise(), { steps: 100, schedule: 'quadratic', noise })
+    assert.ok(
+      last.every(value => Math.abs(value) < 2),
+      `${last}`,
+    )
+  })
+
   test(`${name}: whoever stops listening stops it, and what goes wrong in the network comes out`, async () => {
     const steps = samplingPlan(alphasCumprod, { steps: 6 })
     const start = torchGenerator(4).randn(2)

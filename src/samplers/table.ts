@@ -88,7 +88,10 @@ export const samplers = {
   euler: flowing('Euler', (denoise, x, sigmas) => euler(denoise, x, sigmas)),
   euler_ancestral: noisy('Euler ancestral', eulerAncestral),
   heun: flowing('Heun', (denoise, x, sigmas) => heun(denoise, x, sigmas)),
-  lms: flowing('LMS', (denoise, x, sigmas) => lms(denoise, x, sigmas)),
+  lms: flowing(
+    'LMS',
+    eachOnce((denoise, x, sigmas) => lms(denoise, x, sigmas)),
+  ),
   dpm_2: flowing('DPM2', (denoise, x, sigmas) => dpm2(denoise, x, sigmas)),
   dpm_2_ancestral: noisy('DPM2 ancestral', dpm2Ancestral),
   dpm_fast: flowing('DPM fast', cleanEnd(dpmFast)),
@@ -97,24 +100,43 @@ export const samplers = {
     const plan = restartPlan(sigmas)
     return restart(denoise, x, plan.sigmas, { noise, stretches: plan.stretches })
   }),
-  dpmpp_2s: flowing('DPM++ 2S', (denoise, x, sigmas) => dpmppSinglestep(denoise, x, sigmas)),
+  dpmpp_2s: flowing(
+    'DPM++ 2S',
+    eachOnce((denoise, x, sigmas) => dpmppSinglestep(denoise, x, sigmas)),
+  ),
   dpmpp_2s_ancestral: noisy('DPM++ 2S ancestral', dpmpp2sAncestral),
-  dpmpp_2m: flowing('DPM++ 2M', (denoise, x, sigmas, { lowerOrderFinal }) =>
-    dpmppMultistep(denoise, x, sigmas, { lowerOrderFinal }),
+  dpmpp_2m: flowing(
+    'DPM++ 2M',
+    eachOnce((denoise, x, sigmas, { lowerOrderFinal }) => dpmppMultistep(denoise, x, sigmas, { lowerOrderFinal })),
   ),
-  dpmpp_sde: noisy('DPM++ SDE', dpmppSde),
-  dpmpp_2m_sde: noisy('DPM++ 2M SDE', (denoise, x, sigmas, { noise, eta = 1 }) =>
-    dpmppMultistep(denoise, x, sigmas, { noise, eta }),
+  dpmpp_sde: noisy('DPM++ SDE', eachOnce(dpmppSde)),
+  dpmpp_2m_sde: noisy(
+    'DPM++ 2M SDE',
+    eachOnce((denoise, x, sigmas, { noise, eta = 1 }) => dpmppMultistep(denoise, x, sigmas, { noise, eta })),
   ),
-  dpmpp_3m_sde: noisy('DPM++ 3M SDE', (denoise, x, sigmas, { noise, eta = 1 }) =>
-    dpmppMultistep(denoise, x, sigmas, { order: 3, solver: 'heun', noise, eta }),
+  dpmpp_3m_sde: noisy(
+    'DPM++ 3M SDE',
+    eachOnce((denoise, x, sigmas, { noise, eta = 1 }) =>
+      dpmppMultistep(denoise, x, sigmas, { order: 3, solver: 'heun', noise, eta }),
+    ),
   ),
-  uni_pc: flowing('UniPC', (denoise, x, sigmas) => unipc(denoise, x, sigmas, { lowerOrderFinal: true })),
+  uni_pc: flowing(
+    'UniPC',
+    eachOnce((denoise, x, sigmas) => unipc(denoise, x, sigmas, { lowerOrderFinal: true })),
+  ),
   deis: flowing(
     'DEIS',
-    cleanEnd((denoise, x, sigmas, { lowerOrderFinal }) => deis(denoise, x, sigmas, { lowerOrderFinal })),
+    eachOnce(cleanEnd((denoise, x, sigmas, { lowerOrderFinal }) => deis(denoise, x, sigmas, { lowerOrderFinal }))),
   ),
 } satisfies Record<string, Sampler>
+
+/** A solver that divides by the way between levels passes each once: many quadratic steps plan one timestep again. */
+function eachOnce(loop: SigmaLoop): SigmaLoop {
+  return (denoise, x, sigmas, options) => {
+    const distinct = Array.from(sigmas).filter((sigma, i) => sigma !== sigmas[i + 1])
+    return loop(denoise, x, distinct, options)
+  }
+}
 
 /** A solver that cannot end at noise level 0 goes to the lowest level above, from where the prediction is taken. */
 function cleanEnd(loop: SigmaLoop): SigmaLoop {
