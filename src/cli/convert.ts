@@ -33,7 +33,10 @@ export const convertCommand = {
   }),
   examples: [
     { line: 'latentkit convert --model runs/cats/model.safetensors cats', what: 'a folder for diffusers' },
-    { line: 'latentkit convert --model v1-5-pruned.ckpt v1-5.gguf --dtype q8_0', what: 'matrices in 8 bits, convolutions in 16' },
+    {
+      line: 'latentkit convert --model v1-5-pruned.ckpt v1-5.gguf --dtype q8_0',
+      what: 'matrices in 8 bits, convolutions in 16',
+    },
     {
       line: 'latentkit convert --lora style.safetensors:0.7 emoji-style.safetensors --format latentkit',
       what: 'the bundled model with an adapter in it',
