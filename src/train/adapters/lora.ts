@@ -71,6 +71,8 @@ export async function* trainLora(options: FineTuneOptions<LoraRecipe>): AsyncGen
     const layers = new Map<string, TrainedLayer>()
     for (const weight of targets.keys()) {
       const module = moduleOf(weight)
+      // Layers behind the one whose output counts are no part of the program.
+      if (!values.has(`${module}.lora_down.weight`)) continue
       const [out, ...rest] = base.weights.get(weight)!.shape as [number, ...number[]]
       const single = rest.slice(1).map(() => 1)
       const part = (name: string, shape: readonly number[]) => ({ shape, data: values.get(`${module}.${name}`)! })
