@@ -88,7 +88,7 @@ export async function loadPicture(
     return { ...scaleTo(image, scaled, filter), from: { width, height } }
   }
   const key = `${transform.size} ${transform.resize} ${filter} ${shapes?.length} ${sample.key}`
-  const { from, ...scaled } = await (cache ? cache.get(key, make) : make())
+  const { from, ...scaled } = await (cache && !transform.shares ? cache.get(key, make) : make())
   const view = viewOf(from, transform, drawn, shapeOf(from))
   const map = also.includes('map') && sample.map && (await loadMap(sample, from, view))
   const hint = also.includes('hint') && sample.hint && (await loadHint(sample, drawn, transform, view))

@@ -8,6 +8,8 @@ export const transformSchema = z.strictObject({
   size: z.int().positive(),
   /** What the shorter side is resized to before cropping, at least `size`; left out: `size` itself. */
   resize: z.int().positive().optional(),
+  /** Crops as large as a share of the picture that chance draws from here; the largest without chance. */
+  shares: z.strictObject({ min: z.number().positive().max(1), max: z.number().positive().max(1) }).optional(),
   /** Which part is kept where the picture is larger than the square. */
   crop: z.enum(['centre', 'random']).default('centre'),
   /** Mirror every other picture. */
@@ -36,7 +38,10 @@ const squareOf = ({ size }: Transform): Size => ({ width: size, height: size })
 
 /** How a picture of some size is seen: scaled to cover `shape` (the transform's square by default), cut and mirrored. */
 export function viewOf(picture: Size, transform: Transform, chances: Chances, shape: Size = squareOf(transform)): View {
-  const { size, resize = size } = transform
+  const { size, resize: whole = size, shares } = transform
+  // A picture that is larger by the inverse of the share is seen as much less of. Source: latent-diffusion,
+  // ldm/data/imagenet.py, ImageNetSR.
+  const resize = shares ? whole / (shares.max - (shares.max - shares.min) * lowBits(chances.x)) : whole
   if (resize < size) {
     throw new RangeError(
       `Cannot crop ${size}x${size} pixels of pictures resized to ${resize}; resize must be ${size} or more`,
@@ -51,6 +56,9 @@ export function viewOf(picture: Size, transform: Transform, chances: Chances, sh
   }
   return { scaled, ...placeIn(scaled, transform, chances, shape) }
 }
+
+/** A chance of its own in [0, 1) from the bits of another that no place in a picture depends on. */
+const lowBits = (chance: number): number => (chance * 4096) % 1
 
 function placeIn(scaled: Size, { crop: which, flip }: Transform, chances: Chances, { width, height }: Size) {
   const offset = (room: number, chance: number) =>

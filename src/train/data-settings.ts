@@ -7,6 +7,7 @@ import {
   openParquet,
   openShards,
   type Source,
+  type Transform,
 } from '../data/index.js'
 import type { Size } from '../image/index.js'
 
@@ -42,6 +43,15 @@ export const dataSettings = z
     buckets: bucketSettings
       .optional()
       .describe('sort pictures into shapes of the area of size x size instead of cutting squares (diffusion models)'),
+    min_crop_f: z
+      .number()
+      .positive()
+      .max(1)
+      .optional()
+      .describe(
+        "train on random squares from this share of a picture's shorter side on, brought to size; a diffusion model then encodes pictures in every step",
+      ),
+    max_crop_f: z.number().positive().max(1).default(1).describe('up to this share, where min_crop_f is given'),
     flip: z.boolean().default(false).describe('mirror half of the samples'),
   })
   .superRefine((data, { addIssue }) => {
@@ -57,6 +67,11 @@ export const dataSettings = z
         message: `wanted a step that ${data.size}, the size, is a multiple of`,
       })
     }
+    const { min_crop_f: least = 0, max_crop_f: most } = data
+    if (least > most)
+      addIssue({ code: 'custom', path: ['min_crop_f'], message: `wanted at most max_crop_f, ${most}, found ${least}` })
+    if (data.min_crop_f && data.buckets)
+      addIssue({ code: 'custom', path: ['min_crop_f'], message: 'crops squares: it does not go with buckets' })
     if (data.columns && !data.parquet) addIssue({ code: 'custom', path: ['columns'], message: 'are for parquet' })
     if (data.classes && data.folder) addIssue({ code: 'custom', path: ['classes'], message: 'a folder names its own' })
   })
@@ -65,7 +80,20 @@ export type DataSettings = z.infer<typeof dataSettings>
 const kinds = ['folder', 'shards', 'parquet'] as const
 
 /** The shapes that pictures are sorted into, if they are. */
-export const shapesOf = ({ size, buckets }: DataSettings): Size[] | undefined => buckets && bucketShapes(size, buckets)
+const shapesOf = ({ size, buckets }: DataSettings): Size[] | undefined => buckets && bucketShapes(size, buckets)
+
+/** How much of a picture random crops show, where it is trained on such. */
+export const sharesOf = ({ min_crop_f: min, max_crop_f: max }: DataSettings): Transform['shares'] =>
+  min === undefined ? undefined : { min, max }
+
+/** How pictures are seen whose latents are trained on. */
+export const viewingOf = (data: DataSettings) => ({
+  size: data.size,
+  flip: data.flip,
+  shapes: shapesOf(data),
+  shares: sharesOf(data),
+  damaged: damagedIn(data),
+})
 
 /** Whether a damaged picture ends the run. */
 export const damagedIn = ({ bad_pictures, folder }: DataSettings): 'refuse' | 'skip' =>

@@ -6,7 +6,7 @@ import type { HostTensors } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
-import { damagedIn, openDataSource, shapesOf, withoutPlaces } from '../data-settings.js'
+import { openDataSource, viewingOf, withoutPlaces } from '../data-settings.js'
 import type { DiffusionSource } from '../diffusion/batches.js'
 import { conditionBatches } from '../diffusion/condition-batches.js'
 import { type DiffusionShapes, diffusionProgram } from '../diffusion/programs.js'
@@ -84,11 +84,8 @@ export async function* fineTune(options: FineTuneOptions<SharedRecipe>, method: 
       source: pictures,
       checkpoint: base,
       config,
-      size: data.size,
-      flip: data.flip,
-      shapes: shapesOf(data),
+      ...viewingOf(data),
       sights: sightsOf(config.conditioning),
-      damaged: damagedIn(data),
       signal,
       ...(latentFolder !== undefined && { folder: latentFolder }),
     })

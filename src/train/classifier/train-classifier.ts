@@ -17,7 +17,7 @@ import { f32, i64 } from '../../tensor/tensor.js'
 import { cast, neg } from '../../tensor/unary.js'
 import { type ClassifierConfig, noisyClassifier } from '../../unet/classifier.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
-import { damagedIn, openDataSource, withoutPlaces } from '../data-settings.js'
+import { openDataSource, viewingOf, withoutPlaces } from '../data-settings.js'
 import { type DiffusionChance, diffusionInputs } from '../diffusion/batches.js'
 import { diffusionRecipe } from '../diffusion/recipe.js'
 import type { TrainEvent } from '../events.js'
@@ -59,9 +59,9 @@ export async function* trainClassifier(options: TrainClassifierOptions): AsyncGe
     source: await openDataSource(data, signal),
     checkpoint: guided,
     config: modelConfig.parse(model),
-    size: data.size,
-    flip: data.flip,
-    damaged: damagedIn(data),
+    ...viewingOf(data),
+    // The network is for one shape.
+    shapes: undefined,
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
   })

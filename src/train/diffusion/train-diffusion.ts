@@ -22,7 +22,7 @@ import type { HostTensors, WeightSource } from '../../runtime/index.js'
 import { validate } from '../../schema/validate.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
-import { damagedIn, drawingOf, openDataSource, shapesOf, withoutPlaces } from '../data-settings.js'
+import { drawingOf, openDataSource, viewingOf, withoutPlaces } from '../data-settings.js'
 import type { TrainEvent } from '../events.js'
 import { openFigures } from '../figures.js'
 import type { TrainOptions } from '../first-stage/train-autoencoder.js'
@@ -79,11 +79,8 @@ export async function* trainDiffusion(options: TrainDiffusionOptions): AsyncGene
     source: pictures,
     checkpoint: firstStage,
     config: modelConfig.parse({ first_stage_config }),
-    size: data.size,
-    flip: data.flip,
-    shapes: shapesOf(data),
+    ...viewingOf(data),
     sights: sightsOf(recipe.conditioning),
-    damaged: damagedIn(data),
     signal,
     ...(latentFolder !== undefined && { folder: latentFolder }),
   })

@@ -11,7 +11,7 @@ import { modelConfig } from '../../pipelines/model-config.js'
 import { version } from '../../platform/version.js'
 import { type Device, hostTensor, type WeightSource } from '../../runtime/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
-import { drawingOf, openDataSource, withoutPlaces } from '../data-settings.js'
+import { drawingOf, openDataSource, sharesOf, withoutPlaces } from '../data-settings.js'
 import type { TrainEvent } from '../events.js'
 import { openStageFigures } from '../figures.js'
 import { fit, type Task } from '../fit.js'
@@ -85,7 +85,10 @@ async function firstStageTask(
   place: Place,
 ): Promise<Task & Pick<FirstStageEvaluation, 'pairs'>> {
   const { data, training, crop = data.size, first_stage_config: config } = recipe
-  const transform: Transform = { size: crop, resize: data.size, crop: 'random', flip: data.flip, filter: 'bicubic' }
+  const transform: Transform = {
+    ...{ size: crop, resize: data.size, shares: sharesOf(data) },
+    ...{ crop: 'random', flip: data.flip, filter: 'bicubic' },
+  }
   const whole: Transform = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' }
   const side = crop / downsamplingFactor(config.ddconfig)
   const noiseShape = [training.batch, config.embed_dim, side, side]

@@ -18,6 +18,7 @@ import type { Checkpoint } from '../../weights/checkpoint.js'
 import type { TrainEvent } from '../events.js'
 import { encodeFile, lazyEncoder } from './encoding.js'
 import { describeLatents, type LatentArray, type LatentReader, type LatentRecord, latentReader } from './files.js'
+import { freshLatents } from './fresh.js'
 import { type Look, looksAgain, type Sights, sightsOver } from './sights.js'
 
 /** A picture's posterior that is asked for. */
@@ -26,6 +27,9 @@ export interface LatentDraw {
   readonly index: number
   /** Mirrored if below 0.5, as pictures are. */
   readonly flip: number
+  /** Where a random crop lies; in the middle if left out. */
+  readonly x?: number
+  readonly y?: number
 }
 
 export type LatentShape = readonly [channels: number, height: number, width: number]
@@ -59,6 +63,8 @@ export interface LatentOptions {
   readonly sights?: readonly Sight[]
   /** Shapes that pictures are sorted into; the square of `size` by default. */
   readonly shapes?: readonly Size[] | undefined
+  /** How much of a picture random crops show; such are encoded in every step instead of once. */
+  readonly shares?: Transform['shares']
   /** Whether damaged pictures end it; by default they are left out and counted. */
   readonly damaged?: 'skip' | 'refuse'
   /** Where latents are kept; latentkit's folder in the user's cache by default. */
@@ -82,6 +88,7 @@ export interface Keeping {
  */
 export async function* encodeSource(given: LatentOptions): AsyncGenerator<TrainEvent, Latents> {
   const { source, size, flip, shapes, sights = [], folder = joinPath(cacheFolder(), 'latents') } = given
+  if (given.shares) return freshLatents(given)
   const options = { ...given, keeps: source.pictures || sights.length === 0 ? undefined : sights }
   const transform: Transform = { size, crop: 'centre', flip, filter: 'bicubic' }
   const own = joinPath(folder, await digestOf(options, transform, folder))
@@ -111,7 +118,11 @@ export async function* encodeSource(given: LatentOptions): AsyncGenerator<TrainE
   if (pictures.length === 0) throw new FileError(source.name, `holds no picture to encode${reasons(skipped)}`)
   const reader = latentReader()
   const look = options.keeps
-    ? keptLooks(reader, index => ({ ...places[index]!, path: paths[places[index]!.chunk]! }), factorOf(given.config))
+    ? keptLooks(
+        reader,
+        ({ index }) => ({ ...places[index]!, path: paths[places[index]!.chunk]! }),
+        factorOf(given.config),
+      )
     : looksAgain(source, places, { transform, shapes, sights })
   const labels = source.labels.length > 0 ? source.labels : labelsOf(pictures)
   return {
@@ -119,7 +130,7 @@ export async function* encodeSource(given: LatentOptions): AsyncGenerator<TrainE
     shapeOf: index => places[index]!.shape,
     dataset: { folder: source.name, pictures, labels, brokenCaptions: [], skipped: source.skipped.examples },
     close: reader.close,
-    ...sightsOver(look, flip),
+    ...sightsOver(look, transform),
     async read(draws) {
       const { shape } = places[draws[0]!.index]!
       const length = sizeOf(shape)
@@ -152,11 +163,11 @@ export async function* encodeSource(given: LatentOptions): AsyncGenerator<TrainE
 const keptLooks =
   (
     reader: LatentReader,
-    at: (index: number) => Omit<LatentRecord, 'picture'> & { readonly path: string },
+    at: (draw: LatentDraw) => Omit<LatentRecord, 'picture'> & { readonly path: string },
     factor: number,
   ) =>
-  async (index: number): Promise<Look> => {
-    const { path, shape, seen } = at(index)
+  async (draw: LatentDraw): Promise<Look> => {
+    const { path, shape, seen } = at(draw)
     const { whole, window, begin, pixels, map, hint } = seen!
     const bytes = await reader.seen(path, begin, pixels + map + hint)
     const image = (data: Uint8Array) => ({

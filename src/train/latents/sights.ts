@@ -35,21 +35,26 @@ export interface Look {
 }
 
 /** Sights over anything that looks at one picture; what stays the same of a picture is remembered. */
-export function sightsOver(look: (index: number) => Promise<Look>, flip: boolean): Sights {
+export function sightsOver(
+  look: (draw: LatentDraw) => Promise<Look>,
+  { flip, shares }: Pick<Transform, 'flip' | 'shares'>,
+): Sights {
   const places = new Map<number, Pick<Look, 'whole' | 'window'>>()
   return {
-    image: async index => (await look(index)).image,
-    see({ index, flip: chance }) {
-      const mirrored = flip && chance < 0.5
+    image: async index => (await look({ index, flip: 1 })).image,
+    see(draw) {
+      const { index } = draw
+      const mirrored = flip && draw.flip < 0.5
       const turned = (image: Image) => (mirrored ? flipHorizontal(image) : image)
       let looking: Promise<Look> | undefined
       const looked = () => {
-        looking ??= look(index)
+        looking ??= look(draw)
         return looking
       }
       const placed = async () => {
         const { whole, window } = places.get(index) ?? (await looked())
-        places.set(index, { whole, window })
+        // A random crop is another one each time.
+        if (!shares) places.set(index, { whole, window })
         return { whole, window }
       }
       return {
@@ -91,10 +96,11 @@ export function looksAgain(
     readonly shapes?: readonly Size[] | undefined
     readonly sights: readonly Sight[]
   },
-): (index: number) => Promise<Look> {
+): (draw: LatentDraw) => Promise<Look> {
   const given = { ...options, cache: pictureCache(), also: companionsOf(options.sights) }
-  return async index => {
+  return async ({ index, x, y }) => {
     const [sample] = await samplesAt(source, [records[index]!.at])
-    return lookOf(await loadPicture({ sample: sample!, epoch: 0, number: 0, ...noChance }, given))
+    const chances = { ...noChance, ...(options.transform.shares && { x: x ?? noChance.x, y: y ?? noChance.y }) }
+    return lookOf(await loadPicture({ sample: sample!, epoch: 0, number: 0, ...chances }, given))
   }
 }
