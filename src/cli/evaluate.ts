@@ -24,6 +24,7 @@ import { LatentkitError } from '../platform/errors.js'
 import { openDevice } from '../runtime/index.js'
 import { type Command, UsageError } from '../schema/index.js'
 import { openReference, openSubject, type Reference, type Subject } from './evaluate-sources.js'
+import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 
 const metricNames = [...distributionMetrics, ...pairMetrics, 'clip-score'] as const
@@ -31,11 +32,10 @@ type Metric = (typeof metricNames)[number]
 
 const { shape } = generateSettings
 const count = z.int().positive()
-const file = (describe: string) => z.string().optional().meta({ placeholder: 'FILE' }).describe(describe)
 
 export const evaluateCommand = {
   name: 'evaluate',
-  summary: 'Tell how good pictures are, or a model, or a first stage',
+  summary: 'Measure how good pictures are, or a model, or a first stage',
   details:
     'Holds a folder of pictures, or those that a model makes of the captions and classes of REFERENCE, or those that a ' +
     'first stage brings back, against REFERENCE: a folder of pictures or statistics (.npz). Every figure names the network ' +
@@ -47,17 +47,13 @@ export const evaluateCommand = {
     metric: z
       .array(z.enum(metricNames))
       .default([])
-      .describe('may be given several times (default what fits: distances of sets, of pairs for a first stage)'),
+      .describe('what to measure (default what fits: distances of sets, of pairs for a first stage)'),
     features: file('weights of the feature network: Inception v3, VGG16, SqueezeNet 1.1 or CLIP as published'),
     resize: z
       .enum(['own', 'clean'])
       .default('own')
-      .describe("pictures are resized as the network's own tools do, or as clean-fid does"),
-    lpips: z
-      .array(z.string())
-      .default([])
-      .meta({ placeholder: 'FILE' })
-      .describe('LPIPS’ network and its heads: give both files, one after the other'),
+      .describe("resize pictures as the network's own tools do, or as clean-fid does"),
+    lpips: several("LPIPS' network and its heads: give the flag twice, first the network"),
     clip: file('weights of a CLIP, for clip-score'),
     clipVocabulary: file('its merges.txt or bpe_simple_vocab_16e6.txt.gz'),
     clipActivation: z.enum(['quick_gelu', 'gelu']).default('quick_gelu').describe("gelu for OpenCLIP's own models"),
@@ -68,14 +64,13 @@ export const evaluateCommand = {
       .describe('which pictures of REFERENCE (default held-out for checkpoints, all for folders)'),
     samples: count.optional().describe('how many pictures (default as many as there are)'),
     size: count.optional().describe('bring pictures to squares of this size first'),
-    save: z.string().optional().meta({ placeholder: 'FILE.npz' }).describe('keep the statistics of SUBJECT'),
+    save: file('keep the statistics of SUBJECT', 'FILE.npz'),
     seed: shape.seed.unwrap().default(0).describe('of the first picture, the next ones count on from it'),
-    steps: shape.steps.unwrap().optional().describe(shape.steps.description!),
-    guidance: shape.guidance.unwrap().optional().describe(shape.guidance.description!),
-    sampler: shape.sampler.unwrap().optional().describe(shape.sampler.description!),
+    steps: shape.steps.unwrap().optional().describe(`${shape.steps.description} (default as generate)`),
+    guidance: shape.guidance.unwrap().optional().describe(`${shape.guidance.description} (default as generate)`),
+    sampler: shape.sampler.unwrap().optional().describe(`${shape.sampler.description} (default as generate)`),
     batch: count.default(8).describe('pictures that the feature network sees at once'),
-    device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
-    threads: count.optional().describe('threads of the processor (default all)'),
+    ...deviceFlags,
     json: z.boolean().default(false).describe('one JSON object for all figures'),
   }),
   examples: [

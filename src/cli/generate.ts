@@ -9,7 +9,7 @@ const { shape } = generateSettings
 
 export const generateCommand = {
   name: 'generate',
-  summary: 'Make pictures of a sentence, a class, a layout, a picture and more',
+  summary: 'Make pictures from a sentence, a class, a layout, another picture and more',
   details:
     'Writes PNG files that carry their settings, and shows them in terminals that can show pictures. Without --model ' +
     'the bundled one paints emoji of 128x128 pixels.',

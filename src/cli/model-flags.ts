@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { file, several } from './flags.js'
 
 /** A file with its weight behind a colon, `style.safetensors:0.7`; behind a drive's letter there is no number. */
 export function weighed(text: string): { file: string; weight?: number } {
@@ -15,20 +16,13 @@ export const modelFlags = {
     .describe(
       'a checkpoint of latentkit, of Stable Diffusion or latent diffusion (.safetensors, .ckpt, .gguf), a folder of diffusers, or the name of a model that pull fetched, org/name (default the bundled model)',
     ),
-  config: z
-    .string()
-    .optional()
-    .meta({ placeholder: 'NAME|FILE' })
-    .describe(
-      'what the checkpoint of another tool is, where its tensors cannot tell: a family such as sd2-v, or a YAML file as CompVis has them',
-    ),
+  config: file(
+    'what the checkpoint of another tool is, where its tensors cannot tell: a family such as sd2-v, or a YAML file as CompVis has them',
+    'NAME|FILE',
+  ),
   withoutAverages: z
     .boolean()
     .default(false)
     .describe('take the weights as training left them, where a file holds their averages as well'),
-  lora: z
-    .array(z.string())
-    .default([])
-    .meta({ placeholder: 'FILE[:WEIGHT]' })
-    .describe('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1); repeat for more'),
+  lora: several('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1)', 'FILE[:WEIGHT]'),
 }

@@ -8,6 +8,7 @@ import { load } from '../pipelines/load.js'
 import type { Model } from '../pipelines/model.js'
 import { settingsOf } from '../pipelines/settings/parameters.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
+import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 import { modelFlags, weighed } from './model-flags.js'
 import { settingsOfFlags } from './setting-flags.js'
@@ -22,43 +23,21 @@ export const paintingFlags = {
     .meta({ short: 'o', placeholder: 'FILE' })
     .describe('where to write (default PROMPT-SEED.png or CLASS-SEED.png); several pictures are numbered'),
   ...modelFlags,
-  embedding: z
-    .array(z.string())
-    .default([])
-    .meta({ placeholder: 'FILE' })
-    .describe('know the words of a textual inversion; repeat for more'),
-  control: z
-    .array(z.string())
-    .default([])
-    .meta({ placeholder: 'FILE[:WEIGHT]' })
-    .describe('follow a --hint by a ControlNet; repeat for more'),
-  t2iAdapter: z
-    .array(z.string())
-    .default([])
-    .meta({ placeholder: 'FILE[:WEIGHT]' })
-    .describe('follow a map (--t2i) by a T2I-adapter; repeat for more'),
-  ipAdapter: z
-    .string()
-    .optional()
-    .meta({ placeholder: 'FILE[:WEIGHT]' })
-    .describe('take a picture (--image-prompt) as a prompt by an IP-adapter, which needs --ip-encoder'),
-  ipEncoder: z
-    .string()
-    .optional()
-    .meta({ placeholder: 'FILE' })
-    .describe('the CLIP that sees the picture for --ip-adapter, such as its image_encoder/model.safetensors'),
-  like: z
-    .string()
-    .optional()
-    .meta({ placeholder: 'PICTURE' })
-    .describe('take every setting that is not given, the prompt and seed too, from this PNG'),
-  device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
-  threads: z.int().positive().optional().describe('threads of the processor (default all)'),
+  embedding: several('know the words of a textual inversion'),
+  control: several('follow a --hint by a ControlNet', 'FILE[:WEIGHT]'),
+  t2iAdapter: several('follow a map (--t2i) by a T2I-adapter', 'FILE[:WEIGHT]'),
+  ipAdapter: file(
+    'take a picture (--image-prompt) as a prompt by an IP-adapter, which needs --ip-encoder',
+    'FILE[:WEIGHT]',
+  ),
+  ipEncoder: file('the CLIP that sees the picture for --ip-adapter, such as its image_encoder/model.safetensors'),
+  like: file('take every setting that is not given, the prompt and seed too, from this PNG', 'PICTURE'),
+  ...deviceFlags,
   weights: z
     .enum(['f32', 'f16', 'int8', 'int4'])
     .optional()
-    .describe('hold weights in fewer bits: less memory, sooner there, slower steps (default f32)'),
-  memory: z.enum(['small']).optional().describe('load each network when it is used, in place of the one before'),
+    .describe('hold weights in fewer bits: less memory and quicker to load, but slower steps (default f32)'),
+  memory: z.enum(['small']).optional().describe('load each network only when it is used, and free the one before'),
   show: z.boolean().default(true).describe('do not show the pictures in the terminal'),
   json: z.boolean().default(false).describe('one JSON object for all pictures'),
 }
@@ -80,7 +59,7 @@ export interface Painting {
 
 /** Runs what a command paints, writes the pictures, and tells of them. */
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
-  const { prompt, out, model: file, like, device, threads, show, json, lora, embedding, control } = flags
+  const { prompt, out, like, device, threads, show, json, lora, embedding, control } = flags
   const { config, withoutAverages } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
@@ -88,7 +67,7 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   const place = await placeOf(out)
   progress(io, 'loading')
   const given = await settingsOfFlags(painting.shape, flags)
-  await using model = await load(file, {
+  await using model = await load(flags.model, {
     config,
     withoutAverages,
     device,

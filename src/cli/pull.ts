@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { pull as pulling } from '../hub/index.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
+import { several } from './flags.js'
 import type { Io } from './io.js'
 
 export const pullCommand = {
@@ -9,8 +10,8 @@ export const pullCommand = {
   summary: 'Fetch a model from the Hugging Face hub',
   details:
     'Fills the cache that the tools of Hugging Face share, and writes where the model lies; --model takes the same name ' +
-    'afterwards, without going online. What broke off is gone on with, every file is held against its hash. Of a pipeline ' +
-    'each part comes with its weights once, unless --include says otherwise. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT ' +
+    'afterwards, without going online. An interrupted download goes on where it stopped, and every file is checked against its ' +
+    'hash. Of a pipeline the weights of each part come once, unless --include says otherwise. HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT ' +
     'and HF_HUB_OFFLINE are honoured.',
   options: z.strictObject({
     name: z
@@ -18,16 +19,8 @@ export const pullCommand = {
       .meta({ positional: true })
       .describe('organisation/name, or organisation/name:file; @revision may follow the name'),
     revision: z.string().optional().describe('a branch, tag or commit (default main)'),
-    include: z
-      .array(z.string())
-      .default([])
-      .meta({ placeholder: 'PATTERN' })
-      .describe('files that are wanted, such as "*.safetensors" or "unet/"; repeat for more'),
-    exclude: z
-      .array(z.string())
-      .default([])
-      .meta({ placeholder: 'PATTERN' })
-      .describe('files that are not wanted; repeat for more'),
+    include: several('files that are wanted, such as "*.safetensors" or "unet/"', 'PATTERN'),
+    exclude: several('files that are not wanted', 'PATTERN'),
     json: z.boolean().default(false).describe('one JSON object'),
   }),
   examples: [

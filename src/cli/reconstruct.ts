@@ -13,6 +13,7 @@ import { type Command, validate } from '../schema/index.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
+import { deviceFlags } from './flags.js'
 import type { Io } from './io.js'
 
 export const reconstructCommand = {
@@ -28,8 +29,7 @@ export const reconstructCommand = {
       .default('reconstructions')
       .meta({ short: 'o', placeholder: 'FOLDER' })
       .describe('where they are written'),
-    device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
-    threads: z.int().positive().optional().describe('threads of the processor (default all)'),
+    ...deviceFlags,
     json: z.boolean().default(false).describe('one JSON object for all pictures'),
   }),
   examples: [

@@ -14,8 +14,9 @@ export function taskCommand(name: TaskName): {
 } {
   const task = tasks[name]
   const { summary, details, examples } = task
-  const shape = { ...task.shape, ...withoutKeys(generateSettings.shape, task.shape) }
-  const options = z.strictObject({ ...paintingFlags, ...settingFlags(shape) })
+  const further = withoutKeys(generateSettings.shape, task.shape)
+  const shape = { ...task.shape, ...further }
+  const options = z.strictObject({ ...settingFlags(task.shape), ...paintingFlags, ...settingFlags(further) })
   return {
     command: { name, summary, options, examples, ...(details !== undefined && { details }) },
     run: (flags, io) =>

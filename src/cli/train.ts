@@ -19,6 +19,7 @@ import { checkpointAt } from '../train/learner.js'
 import { logged } from '../train/log/log.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { fineTunings } from './fine-tuning.js'
+import { deviceFlags, file } from './flags.js'
 import type { Io } from './io.js'
 import { type FolderFlags, planOf } from './train-plan.js'
 import { progressWriter } from './train-progress.js'
@@ -51,19 +52,14 @@ export const trainCommand = {
       .meta({ short: 'o', placeholder: 'FOLDER' })
       .describe('where checkpoints, samples and metrics go (default runs/NAME)'),
     resume: z.boolean().default(false).describe('go on with the run in --out, exactly where it stopped'),
-    from: z
-      .string()
-      .optional()
-      .meta({ placeholder: 'FILE' })
-      .describe('begin with the weights of this checkpoint (recipes only)'),
+    from: file('begin with the weights of this checkpoint (recipes only)'),
     plan: z.boolean().default(false).describe('print the plan for a folder and stop'),
     size: count.optional().describe('side of the pictures in pixels: 32, 64, 128 or 256 (folders only)'),
     firstStageSteps: count.optional().describe('steps of the autoencoder (folders only; default 4000)'),
     steps: count.optional().describe('steps of the diffusion model (folders only; default 20000)'),
     seed: z.int().nonnegative().optional().describe('of everything that chance decides (folders only; default 0)'),
     flip: z.boolean().default(false).describe('mirror half of the pictures (folders only)'),
-    device: z.enum(['auto', 'cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
-    threads: count.optional().describe('threads of the processor (default all)'),
+    ...deviceFlags,
     json: z.boolean().default(false).describe('one JSON object a line for each event'),
   }),
   examples: [

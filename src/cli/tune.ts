@@ -18,6 +18,7 @@ import { autoencoderRecipe } from '../train/first-stage/recipe.js'
 import { checkpointAt } from '../train/learner.js'
 import { unetConfig } from '../unet/config.js'
 import { unet } from '../unet/unet.js'
+import { deviceFlags } from './flags.js'
 import type { Io } from './io.js'
 
 export const tuneCommand = {
@@ -36,8 +37,8 @@ export const tuneCommand = {
       .describe('what the recipe trains'),
     recipe: z.string().optional().meta({ positional: true }).describe('a YAML file, as for train'),
     rounds: z.int().positive().default(3).describe('how often each form is run; the best time counts'),
-    device: z.enum(['cpu', 'wasm', 'webgpu', 'cuda', 'directml', 'coreml']).default('cpu'),
-    threads: z.int().positive().optional().describe('threads of the processor (default all)'),
+    device: deviceFlags.device.unwrap().exclude(['auto']).default('cpu').describe('where the operations run'),
+    threads: deviceFlags.threads,
     json: z.boolean().default(false).describe('one JSON object with every time'),
   }),
   examples: [

@@ -91,6 +91,18 @@ test('names all problems at once', () => {
   ])
 })
 
+test('an argument that stands where a flag is needed is told how to be given', () => {
+  const upscale = {
+    name: 'upscale',
+    summary: '',
+    options: z.strictObject({ image: z.string().meta({ placeholder: 'FILE' }) }),
+  }
+  assert.deepEqual(problems(['heart.png'], upscale), [
+    'latentkit upscale: heart.png: one argument too many; did you mean "--image heart.png"?',
+    'latentkit upscale: --image: missing; wanted --image FILE',
+  ])
+})
+
 test('a flag that takes a mapping is a mistake of the command', () => {
   const wrong = { name: 'x', summary: '', options: z.strictObject({ a: z.strictObject({}) }) }
   assert.throws(() => parseFlags(wrong, []), TypeError)

@@ -121,6 +121,7 @@ export function parseFlags<S extends z.ZodObject>(command: Command<S>, argv: rea
 
   const values: Record<string, unknown> = {}
   const problems: Problem[] = []
+  const extra: string[] = []
   const set = (flag: Flag, value: unknown) => {
     if (flag.repeatable) values[flag.key] = [...((values[flag.key] as unknown[] | undefined) ?? []), value]
     else values[flag.key] = value
@@ -128,7 +129,7 @@ export function parseFlags<S extends z.ZodObject>(command: Command<S>, argv: rea
   const place = (token: string) => {
     const flag = places.find(({ key, repeatable }) => repeatable || !(key in values))
     if (flag !== undefined) set(flag, converted(flag, token))
-    else problems.push({ path: token, message: 'one argument too many; quote text that has spaces' })
+    else extra.push(token)
   }
 
   for (let i = 0; i < argv.length; i++) {
@@ -164,14 +165,22 @@ export function parseFlags<S extends z.ZodObject>(command: Command<S>, argv: rea
       })
   }
 
+  // Who forgets the flag of a file that must be given writes it as an argument.
+  const missing = flags.find(({ key, required, positional }) => required && !positional && !(key in values))
+  const hint = (token: string) => (missing ? `did you mean "${missing.label} ${token}"?` : 'quote text that has spaces')
+  problems.unshift(...extra.map(token => ({ path: token, message: `one argument too many; ${hint(token)}` })))
+
   const result = check(command.options, values)
   if ('data' in result && problems.length === 0) return result.data
-  const labels = new Map(flags.map(flag => [flag.key, flag.label]))
+  const byKey = new Map(flags.map(flag => [flag.key, flag]))
   const reported = new Set(problems.map(({ path }) => path))
   const wrong = 'data' in result ? [] : result.problems
   for (const { at, message } of wrong) {
-    const path = labels.get(String(at[0])) ?? String(at[0])
-    if (!reported.has(path)) problems.push({ path, message })
+    const flag = byKey.get(String(at[0]))
+    const path = flag?.label ?? String(at[0])
+    if (reported.has(path)) continue
+    const absent = flag !== undefined && !flag.positional && !(flag.key in values)
+    problems.push({ path, message: absent ? `missing; wanted ${path} ${flag.placeholder}` : message })
   }
   throw new UsageError(`latentkit ${command.name}`.trim(), problems)
 }

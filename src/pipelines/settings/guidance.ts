@@ -28,7 +28,7 @@ export const guidance = settingsGroup({
       .min(0)
       .max(1)
       .default(0)
-      .describe('by what share the guided answer gets the deviation of the conditional one'),
+      .describe('how far the guided answer is brought to the standard deviation of the conditional one, up to 1'),
     mimicScale: scale.optional().describe('the guidance whose range of numbers a stronger one keeps'),
     mimicPercentile: z
       .number()
@@ -41,7 +41,9 @@ export const guidance = settingsGroup({
       .gt(0)
       .max(1)
       .optional()
-      .describe('clip each expected image to this percentile of its own sizes, and divide by it (models of pixels)'),
+      .describe(
+        'clip each expected image to this percentile of its absolute values, and divide by it (models of pixels)',
+      ),
     thresholdMost: z.number().min(1).default(1).describe('the largest size that is divided by'),
     pag: scale.default(0).describe('how far to lead away from the network with attention that sees only itself'),
     pagBlocks: blocks.describe('the blocks whose attention sees only itself, such as middle_block and input_blocks.8'),

@@ -28,7 +28,7 @@ export const network = settingsGroup({
       .int()
       .min(1)
       .default(1)
-      .describe('compute the deep blocks at every so-manieth step only, and the outer ones over what they gave'),
+      .describe('compute the deep blocks only at every Nth step, and reuse what they gave in the steps between'),
     deepCacheOuter: z.int().min(1).default(1).describe('how many blocks at either end are computed at every step'),
     controlFrom: shares
       .default([0])

@@ -5,7 +5,7 @@ import { settingsGroup } from './group.js'
 /** What is shown while a generation works. */
 export const previews = settingsGroup({
   shape: {
-    previewEvery: z.int().positive().optional().describe('steps between two previews'),
+    previewEvery: z.int().positive().optional().describe('steps between two previews (default no previews)'),
     previewBy: z
       .enum(['decoder', 'colours', 'taesd'])
       .optional()

@@ -28,7 +28,12 @@ export const sampling = settingsGroup({
       .max(1e6)
       .optional()
       .describe("highest noise level of steps by formula (default the model's)"),
-    eta: z.number().min(0).max(1).optional().describe('share of the noise that the sampler adds anew'),
+    eta: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe('share of the noise that the sampler adds anew (default 0 for ddim, 0.3 for tcd, 1 for others)'),
   },
   check: ({ sigmaMin, sigmaMax }) =>
     sigmaMin !== undefined && sigmaMax !== undefined && sigmaMin >= sigmaMax

@@ -8,8 +8,9 @@ import { pictureSetting, task } from './task.js'
  * await depthToImage(model, 'two tigers', { depth, image, strength: 0.8 }).image()
  */
 export const depthToImage = task({
-  summary: 'Paint what a picture of depth tells',
-  details: 'The picture of depth is grey, brighter where things are nearer; any tool that estimates depth writes such.',
+  summary: 'Paint a scene whose depths a picture gives',
+  details:
+    'The picture of depth is grey, brighter where things are nearer; tools that estimate depth write such pictures.',
   shape: {
     depth: pictureSetting('how near things are, brighter where nearer'),
     image: pictureSetting('a picture to start from as well').optional(),

@@ -9,7 +9,7 @@ import { task } from './task.js'
  * await hires(model, 'a castle on a hill', { hires: 2, hiresStrength: 0.5 }).image()
  */
 export const hires = task({
-  summary: 'Paint large pictures in two goes: small, then larger over it',
+  summary: 'Paint large pictures in two passes: small first, then larger over it',
   shape: { hires: settings.shape.hires.unwrap().default(2).describe('how many times larger than width and height') },
   examples: [
     {

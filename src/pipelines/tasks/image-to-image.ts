@@ -8,7 +8,7 @@ import { pictureSetting, task } from './task.js'
  * await imageToImage(model, 'red heart, noto emoji', { image, strength: 0.6 }).image()
  */
 export const imageToImage = task({
-  summary: 'Paint a picture anew, as far as a strength says',
+  summary: 'Repaint a picture; --strength says how much of it',
   shape: { image: pictureSetting('the picture to start from') },
   examples: [
     {

@@ -14,7 +14,7 @@ import { pictureSetting, task } from './task.js'
  * await inpaint(model, 'a red sofa', { image: room, mask }).image()
  */
 export const inpaint = task({
-  summary: 'Paint in a picture where a mask is white',
+  summary: 'Repaint the part of a picture that a mask marks',
   details: 'Without a mask it paints where the picture is transparent. Grey levels of a mask blend.',
   shape: {
     image: pictureSetting('the picture to paint in'),
@@ -23,7 +23,7 @@ export const inpaint = task({
   examples: [
     {
       line: 'latentkit inpaint "a red sofa" --image room.png --mask sofa.png',
-      what: 'by any model; those made for it know what is around the best',
+      what: 'with any model; those trained for it fit in best with what is around',
     },
   ],
   start(model, prompt, { image, mask = maskOf(image) }, options) {

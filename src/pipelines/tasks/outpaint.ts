@@ -16,9 +16,9 @@ const margin = (side: string) => pixels.optional().describe(`pixels to add ${sid
  * await outpaint(model, 'a harbour at night', { image, left: 128, right: 128 }).image()
  */
 export const outpaint = task({
-  summary: 'Paint a picture on beyond its sides',
+  summary: 'Extend a picture beyond its sides',
   shape: {
-    image: pictureSetting('the picture to go on from'),
+    image: pictureSetting('the picture to extend'),
     sides: pixels.default(0).describe('pixels to add on every side'),
     left: margin('on the left'),
     right: margin('on the right'),

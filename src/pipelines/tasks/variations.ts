@@ -10,7 +10,7 @@ import { pictureSetting, task } from './task.js'
  * for await (const event of variations(model, 'red heart', { seed: 7, count: 4 })) …
  */
 export const variations = task({
-  summary: 'Paint variations of the picture of a seed, or of a picture',
+  summary: 'Paint variations of a picture, or of the picture that a seed makes',
   shape: {
     image: pictureSetting('a picture to vary, instead of that of the seed').optional(),
     variationStrength: z
