@@ -89,6 +89,7 @@ export {
   hostTensor,
   openDevice,
   type Processes,
+  type WeightPrecision,
 } from './runtime/index.js'
 export { type Profile, type ProfileName, profiles, type SamplerName, samplers } from './samplers/index.js'
 export { SchemaError } from './schema/index.js'

@@ -49,6 +49,15 @@ test('what is computed a second time runs when all else that its user needs is t
   for (const t of recomputed) assert.ok(order.indexOf(t) > order.indexOf(lowered.outputs.loss!))
 })
 
+test('what is made of weights alone is made right before its use', () => {
+  const { outputs } = trace({ x: f32(4, 4) }, (at, { x }) =>
+    layers.reduce((h, name) => matmul(square(at.parameter(name, [4, 4], zeros)), h), x),
+  )
+  const order = trainingOrder(Object.values(outputs))
+  const products = order.filter(({ op }) => op.name === 'matmul')
+  for (const product of products) assert.equal(order.indexOf(product.inputs[0]!), order.indexOf(product) - 1)
+})
+
 test('onnxruntime runs the nodes in that order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'latentkit-order-'))
   try {

@@ -23,14 +23,15 @@ export interface EmittedNode {
 export function trainingOrder(outputs: readonly Tensor[]): Tensor[] {
   const [first, ...gradients] = outputs
   const late = recomputed(outputs)
+  const weights = weightsAlone(outputs)
   const order: Tensor[] = []
   const seen = new Set<Tensor>()
   const stack: { node: Tensor; children: readonly Tensor[]; next: number }[] = []
   const enter = (node: Tensor) => {
     if (seen.has(node)) return
     seen.add(node)
-    const last = node.inputs.filter(t => late.has(t))
-    const children = last.length === 0 ? node.inputs : [...node.inputs.filter(t => !late.has(t)), ...last]
+    const rank = (t: Tensor) => (late.has(t) ? 2 : weights.has(t) ? 1 : 0)
+    const children = node.inputs.toSorted((a, b) => rank(a) - rank(b))
     stack.push({ node, children, next: 0 })
   }
   for (const root of [first!, ...gradients.reverse()]) {
@@ -42,6 +43,15 @@ export function trainingOrder(outputs: readonly Tensor[]): Tensor[] {
     }
   }
   return order
+}
+
+/** The tensors that are computed from weights and constants: what a product needs of them is made right before it. */
+function weightsAlone(outputs: readonly Tensor[]): ReadonlySet<Tensor> {
+  const found = new Set<Tensor>()
+  for (const t of topological(outputs)) {
+    if (t.op.name !== 'input' && t.inputs.every(x => found.has(x))) found.add(t)
+  }
+  return found
 }
 
 /** The tensors that are computed from nothing but recomputed ones. */

@@ -15,6 +15,8 @@ export interface Target {
   readonly half?: boolean | undefined
   /** Bytes by which constant weights may grow for faster convolutions; 192 MiB where it is left out. */
   readonly weightGrowth?: number | undefined
+  /** Weights are held in fewer bits and made float32 in every run: another form of them costs time, but no memory to keep. */
+  readonly smallWeights?: boolean | undefined
   /** The fastest lowering by use, where it was measured. */
   readonly tuned?: Tuned | undefined
 }

@@ -23,7 +23,7 @@ export interface MemoryOptions {
   /**
    * In how many bits the weights are held: float32 by default. Fewer take less memory and are there sooner, every step
    * takes somewhat longer: `f16` keeps what is stored in float16 as exact as it is, `int8` and `int4` round the weights
-   * of products and convolutions in blocks of 32.
+   * in blocks of 32, `int4` those of products to 4 bits and those of convolutions to 8.
    */
   readonly weights?: WeightPrecision | undefined
   /** `small` loads each network when it is used and frees it when the next one is; all stay by default. */

@@ -51,8 +51,7 @@ export async function compileModel(
   const loaded = await loadWeights(program, weights, { fed, filesOnDisk, precision })
   const small = precision !== 'f32'
   const target = await targetOf(host, training)
-  // Weights that are made float32 in every run have no other form that could be computed once.
-  const lowered = lower(loaded.program, { ...target, half, ...(small && { weightGrowth: 0 }) })
+  const lowered = lower(loaded.program, { ...target, half, smallWeights: small })
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
   if (limits) checkFootprint(name, lowered, limits)
   const checkSize = (inputs: HostTensors) => {

@@ -36,6 +36,10 @@ test('constant weights grow up to what they may, where a byte gains most', () =>
   assert.deepEqual(leftAt(inference), [32, 32])
 })
 
+test('weights that are made in every run take no room, but are transformed only for large images', () => {
+  assert.deepEqual(leftAt({ ...inference, smallWeights: true, weightGrowth: 0 }), [32, 32, 16, 16])
+})
+
 test('weights that are fed, other devices and f64 keep the convolution', () => {
   for (const target of [
     { ...inference, device: 'wasm' },

@@ -11,8 +11,8 @@ import type { Target } from '../target.js'
  */
 const defaultGrowth = (weights: number): number => Math.min(Math.max(weights / 10, 32 * 2 ** 20), 192 * 2 ** 20)
 
-/** Fewer tiles than this leave a product that waits for its weights. */
-const fewestTiles = 16
+/** Fewer tiles than this leave a product that waits for its weights; more where they are transformed in every run. */
+const fewestTiles = { kept: 16, transformed: 64 }
 /** A gain below a seventh is not worth the memory. */
 const leastGain = 0.15
 
@@ -33,7 +33,8 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
   if (target.training || target.device !== 'cpu' || target.double) return [...roots]
   const nodes = topological(roots)
   const weights = nodes.reduce((sum, { op, shape }) => sum + (op.name === 'parameter' ? 4 * sizeOf(shape) : 0), 0)
-  let left = target.weightGrowth ?? defaultGrowth(weights)
+  let left = target.smallWeights ? Number.POSITIVE_INFINITY : (target.weightGrowth ?? defaultGrowth(weights))
+  const fewest = target.smallWeights ? fewestTiles.transformed : fewestTiles.kept
   const constants = new Set<Tensor>()
   const candidates: { node: Tensor; form: Form }[] = []
   for (const node of nodes) {
@@ -41,7 +42,7 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
     if (isConstant) constants.add(node)
     else if (isSame3x3(node) && constants.has(node.inputs[1]!)) {
       const form = isEnlarged3x3(node) ? enlarged(node) : winograd(node)
-      if (tilesOf(node) >= fewestTiles && form.gain >= leastGain) candidates.push({ node, form })
+      if (tilesOf(node) >= fewest && form.gain >= leastGain) candidates.push({ node, form })
     }
   }
   const forms = new Map<Tensor, Form>()
