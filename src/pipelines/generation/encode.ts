@@ -35,11 +35,12 @@ export async function encode(
   }
   const run = await parts.get('encoder')
   const { width, height } = picture
-  const [, , ...tile] = run.program.inputs.images!.shape as [number, number, number, number]
-  const z = await tiled(
-    async images => (await run({ images }, { signal })).z!,
-    hostTensor(imageToPixels(picture), [1, 3, height, width]),
-    { tile, unit: factorOf(model.config), wraps: wrapsOf(parts.variant) },
-  )
+  const z = await tiled(run, hostTensor(imageToPixels(picture), [1, 3, height, width]), {
+    input: 'images',
+    output: 'z',
+    unit: factorOf(model.config),
+    wraps: wrapsOf(parts.variant),
+    signal,
+  })
   return { data: z.data as Float32Array, shape: z.shape.slice(1) as unknown as Latents['shape'] }
 }

@@ -1,5 +1,6 @@
 import { textShapeOf } from '../../conditioning/index.js'
 import { circularProgram } from '../../nn/circular.js'
+import { withSharedNorms } from '../../nn/shared-norms.js'
 import type { Executable } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
@@ -82,8 +83,10 @@ export function partsOf(
     const by = seen[part]
     const { width, height } = (by && variant[by]) ?? variant
     const program = programs[part](config, { ...variant, width, height })
+    if (program === undefined) return undefined
     const circular = circularWithin(variant, { width, height }, variant.seamless)
-    return program && compile(circular ? circularProgram(program, circular) : program)
+    const seamless = circular ? circularProgram(program, circular) : program
+    return compile(by === 'tile' && variant.tile ? withSharedNorms(seamless) : seamless)
   }
   return {
     variant,

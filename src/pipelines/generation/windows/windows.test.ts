@@ -60,7 +60,7 @@ const colours = ({ data, width, height }: Image) =>
 for (const [seamless, options] of [
   ['xy', {}],
   ['x', { width: 24, window: 12 }],
-  ['y', { width: 8, height: 24, tile: 16 }],
+  ['y', { width: 8, height: 24, window: 12 }],
 ] as const) {
   test(`seamless ${seamless}: noise rolled by half gives the picture rolled by half, and along no other axis`, async () => {
     const { width, height }: { width: number; height: number } = { width: 16, height: 16, ...options }
