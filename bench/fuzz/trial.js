@@ -44,7 +44,8 @@ export async function trial(seed, folder) {
     if (!(error instanceof LatentkitError)) outcome.problem = `is refused by accident: ${error.stack ?? error}`
     else if (!nameless && !error.message.includes(file))
       outcome.problem = `is refused without its name: ${error.message}`
-    else if (error.message.length > 3000) outcome.problem = `is refused in ${error.message.length} characters`
+    // A configuration is told all that is wrong with it, a line each.
+    else if (error.message.length > 8000) outcome.problem = `is refused in ${error.message.length} characters`
   }
   const { user, system } = process.cpuUsage(started)
   outcome.seconds = (user + system) / 1e6
