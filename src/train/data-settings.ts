@@ -42,7 +42,7 @@ export const dataSettings = z
       .describe('samples that are shuffled at once, for shards and Parquet files; their order is shuffled as well'),
     buckets: bucketSettings
       .optional()
-      .describe('sort pictures into shapes of the area of size x size instead of cutting squares (diffusion models)'),
+      .describe('sort pictures into shapes of the area of size x size instead of cutting squares'),
     min_crop_f: z
       .number()
       .positive()

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after } from 'node:test'
+import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { planFolder } from './folder-plan.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${name}`, import.meta.url))
-const root = await mkdtemp(join(tmpdir(), 'latentkit-plan-'))
-after(() => rm(root, { recursive: true }))
+const root = await temporaryFolder()
 const options = { firstStageSteps: 10, steps: 10, seed: 0, flip: false }
 
 test('a folder of pictures, of shards or of Parquet files is planned for as what it is', async () => {

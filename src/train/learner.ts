@@ -129,7 +129,7 @@ export async function openLearner(options: LearnerOptions): Promise<DeviceLearne
 }
 
 /** One step for all batches, or one for each shape of their inputs, compiled when the first of them comes. */
-async function stepsByShape(
+export async function stepsByShape(
   compile: (program: Program) => Promise<TrainingStep>,
   program: Program,
   programFor: LearnerOptions['programFor'],

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +8,7 @@ import { gradients } from '../autodiff/gradients.js'
 import { candidates, usesWithChoice } from '../compiler/tuning.js'
 import { openDevice, writeTuning } from '../runtime/index.js'
 import { topological } from '../tensor/walk.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import type { TrainEvent } from './events.js'
 import { autoencoderProgram } from './first-stage/programs.js'
 import { autoencoderRecipe } from './first-stage/recipe.js'
@@ -46,8 +46,8 @@ function choices(pick: 0 | -1): Record<string, string> {
   return Object.fromEntries([...uses].map(([use, node]) => [use, candidates(node, target).at(pick)!]))
 }
 
-test('a run that goes on keeps the lowerings that it began with, whatever was tuned since, to the bit', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-tuned-'))
+test('a run that goes on keeps the lowerings that it began with, whatever was tuned since, to the bit', async t => {
+  const folder = await temporaryFolder(t)
   const { XDG_CACHE_HOME } = process.env
   process.env.XDG_CACHE_HOME = folder
   const path = (name: string) => join(folder, `${name}.safetensors`)
@@ -75,6 +75,5 @@ test('a run that goes on keeps the lowerings that it began with, whatever was tu
   } finally {
     if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME
     else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME
-    await rm(folder, { recursive: true })
   }
 })

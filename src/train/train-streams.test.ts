@@ -78,6 +78,25 @@ test('a first stage trains on shards, leaves damage out, counts it, and goes on 
   assert.ok(one!.equals(other!), 'both ways end in the same bytes')
 })
 
+test('a first stage and its discriminator train on shapes of several ratios', async () => {
+  const recipe = autoencoderRecipe.parse({
+    data: { shards: join(fixture('shards'), 'dots-{000,002}.tar'), size: 8, held_out: 0, buckets: { step: 2 } },
+    first_stage_config: {
+      embed_dim: 2,
+      ddconfig: {
+        ...{ z_channels: 2, resolution: 8, in_channels: 3, out_ch: 3, ch: 8, num_groups: 4, ch_mult: [1, 1] },
+        ...{ num_res_blocks: 1, attn_resolutions: [], attn_type: 'none' },
+      },
+    },
+    loss: { perceptual_weight: 0, disc_start: 0, disc_ndf: 4, disc_num_layers: 1 },
+    training: { ...training, steps: 2, accumulate: 2 },
+  })
+  const run = await all(trainAutoencoder({ device, recipe, path: join(folder, 'shapes.safetensors') }))
+  const steps = run.flatMap(event => (event.type === 'step' ? [event] : []))
+  assert.equal(steps.length, 2)
+  for (const { loss, terms } of steps) assert.ok(Number.isFinite(loss) && Number.isFinite(terms.disc_loss))
+})
+
 for (const [what, data, left] of [
   ['Parquet files', { parquet: fixture('parquet'), size: 8 }, 1],
   [
@@ -113,7 +132,7 @@ for (const [what, data, left] of [
   })
 }
 
-test('buckets must survive what networks shrink them by, and are for diffusion models', async () => {
+test('buckets must survive what networks shrink them by', async () => {
   const unet = { in_channels: 3, out_channels: 3, model_channels: 32, channel_mult: [1, 1, 1], num_head_channels: 32 }
   const data = { folder: fixture('emoji'), size: 8, buckets: { step: 2 } }
   const settings = { data, unet_config: { ...unet, num_res_blocks: 1, attention_resolutions: [] }, diffusion: {} }
@@ -125,10 +144,13 @@ test('buckets must survive what networks shrink them by, and are for diffusion m
     latentFolder: join(folder, 'b'),
   })
   await assert.rejects(all(run), /data\.buckets\.step is 2; wanted a multiple of 4/)
-  const less = { num_res_blocks: 1, attn_resolutions: [], attn_type: 'none', ch_mult: [1], num_groups: 4 }
+  const less = { num_res_blocks: 1, attn_resolutions: [], attn_type: 'none', ch_mult: [1, 1], num_groups: 4 }
   const stage = { embed_dim: 3, ddconfig: { resolution: 8, ch: 8, out_ch: 3, z_channels: 3, in_channels: 3, ...less } }
-  const first = autoencoderRecipe.safeParse({ data, first_stage_config: stage, training: { ...training, steps: 1 } })
-  assert.match(String(first.error), /are for diffusion models; a first stage trains on random squares/)
+  const odd = { ...data, buckets: { step: 1 } }
+  const first = { data: odd, crop: 6, first_stage_config: stage, training: { ...training, steps: 1 } }
+  assert.match(String(autoencoderRecipe.safeParse(first).error), /the first stage shrinks by 2: use a multiple of it/)
+  const cropped = autoencoderRecipe.safeParse({ ...first, data: { ...data, buckets: { step: 4 } } })
+  assert.match(String(cropped.error), /wanted a multiple of 4 that is at most data\.size, 8/)
 })
 
 test('a recipe names one place of data, and columns only where there are some', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { channelValues, modelConfig } from '../pipelines/model-config.js'
 import { FileError } from '../platform/errors.js'
-import { type Device, openDevice } from '../runtime/index.js'
+import { testDevice } from '../testing/device.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { all, losses } from '../testing/train-events.js'
 import { diffusionRecipe } from './diffusion/recipe.js'
 import { trainDiffusion } from './diffusion/train-diffusion.js'
@@ -63,16 +63,8 @@ const diffusion = (steps: number, more: object = {}) =>
     ...more,
   })
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-train-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 test('a first stage trains, tells how it is doing, and goes on exactly where it stopped', async () => {
   const path = join(folder, 'whole.safetensors')

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { encodePng } from '../../image/index.js'
 import { load } from '../../pipelines/load.js'
-import { type Device, openDevice } from '../../runtime/index.js'
 import { parseConfig } from '../../schema/index.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../../testing/tiny-model.js'
 import { all, losses } from '../../testing/train-events.js'
 import { openAdapter } from '../../weights/adapters/index.js'
@@ -45,12 +45,11 @@ const shared = (steps: number, more: object = {}) => ({
   },
 })
 
-let folder: string
-let device: Device
+const folder = await temporaryFolder()
+const device = await testDevice()
 let base: Checkpoint
 let model: Uint8Array
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-adapters-'))
   pictures = join(folder, 'pictures')
   await mkdir(pictures)
   const files = (await readdir(emoji, { recursive: true })).filter(name => name.endsWith('.png')).sort()
@@ -58,15 +57,10 @@ before(async () => {
     await copyFile(join(emoji, name), join(pictures, `${i}.png`))
     await writeFile(join(pictures, `${i}.txt`), 'red heart')
   }
-  device = await openDevice('cpu', { threads: 1 })
   model = tinyCheckpoint()
   base = await checkpointAt(model)
 })
-after(async () => {
-  await base.close()
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+after(() => base.close())
 
 /** Mean over the held-out noise, the same before and after. */
 const evaluated = (events: readonly TrainEvent[]) =>

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Device, openDevice } from '../../runtime/index.js'
+import { testDevice } from '../../testing/device.js'
 import { published, tinyWeights } from '../../testing/published.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { all, losses } from '../../testing/train-events.js'
 import { openAdapter } from '../../weights/adapters/index.js'
 import { encodeTorchFile } from '../../weights/torch-write.js'
@@ -14,16 +14,8 @@ import { loraRecipe, trainLora } from './index.js'
 
 const scenes = fileURLToPath(new URL('../../../fixtures/data/scenes/scenes.parquet', import.meta.url))
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-foreign-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 const recipe = loraRecipe.parse({
   data: { parquet: scenes, size: 64 },

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { encodePng } from '../../image/index.js'
 import { openClassifier } from '../../pipelines/classifier-model.js'
 import { modelConfig } from '../../pipelines/model-config.js'
@@ -11,6 +10,7 @@ import { writeFileAtomic } from '../../platform/node/index.js'
 import { version } from '../../platform/version.js'
 import { openDevice } from '../../runtime/index.js'
 import { parseConfig } from '../../schema/index.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { uniforms } from '../../testing/values.js'
 import { writeCheckpoint } from '../../weights/checkpoint.js'
 import type { TrainEvent } from '../events.js'
@@ -18,9 +18,8 @@ import { checkpointAt } from '../learner.js'
 import { classifierRecipe } from './recipe.js'
 import { trainClassifier } from './train-classifier.js'
 
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'classifier-'))
   const uniform = uniforms(1)
   for (const [name, level] of [
     ['dark', 30],
@@ -35,7 +34,6 @@ before(async () => {
     }
   }
 })
-after(() => rm(folder, { recursive: true }))
 
 const unet = {
   model_channels: 32,

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type FirstStageConfig, firstStageConfig, latentChannels } from '../../autoencoder/config.js'
 import { assumedConditions, withFiles } from '../../conditioning/index.js'
@@ -13,12 +12,13 @@ import { encodeImages } from '../../pipelines/networks.js'
 import { decodingProgram } from '../../pipelines/programs.js'
 import type { GenerateSettings } from '../../pipelines/settings/index.js'
 import { version } from '../../platform/version.js'
-import { type Device, openDevice } from '../../runtime/index.js'
 import { parseConfig } from '../../schema/index.js'
 import { trace } from '../../tensor/program.js'
 import { sizeOf } from '../../tensor/shape.js'
 import { f32 } from '../../tensor/tensor.js'
+import { testDevice } from '../../testing/device.js'
 import { drawnParameters } from '../../testing/parameters.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { type Checkpoint, encodeCheckpoint } from '../../weights/checkpoint.js'
 import { fromFloat32 } from '../../weights/dtypes.js'
 import { mapPlaces } from '../data-settings.js'
@@ -105,17 +105,11 @@ test('every configuration of the paper fits its first stage, and has as many par
   }
 })
 
-let folder: string
-let device: Device
+const folder = await temporaryFolder()
+const device = await testDevice()
 let picture: Image
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-configs-'))
-  device = await openDevice('cpu', { threads: 1 })
   picture = await decodeImage(await readFile(join(scenes, '4.jpg')))
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
 })
 
 /** A first stage that was never trained. */

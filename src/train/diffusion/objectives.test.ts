@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { load } from '../../pipelines/load.js'
-import { type Device, openDevice } from '../../runtime/index.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { checkpointAt } from '../learner.js'
 import { diffusionRecipe } from './recipe.js'
 import { trainDiffusion } from './train-diffusion.js'
 
 const scenes = fileURLToPath(new URL('../../../fixtures/data/scenes', import.meta.url))
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-objectives-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 /** A model of pixels, without a first stage. */
 const recipe = (more: Record<string, unknown>) =>

@@ -12,6 +12,7 @@ import {
   discriminatorConfigOf,
   discriminatorScope,
   type FirstStageTraining,
+  type Sides,
   stageScope,
   stepInputs,
 } from './training.js'
@@ -37,8 +38,8 @@ export const outputsOf = (statistics: RunningStatistics): Record<string, Tensor>
  * The discriminator's loss of a batch, which the autoencoder reconstructs anew with the weights that it has by then. Real
  * images and reconstructions are normalised apart, in this order. Source: contperceptual.py, optimizer_idx 1.
  */
-export const discriminatorProgram = (training: FirstStageTraining, batch: number, size: number): Program =>
-  ofReconstructions(training, batch, size, (at, config, reconstructions, { images, disc_factor, ...running }) => {
+export const discriminatorProgram = (training: FirstStageTraining, batch: number, sides: Sides): Program =>
+  ofReconstructions(training, batch, sides, (at, config, reconstructions, { images, disc_factor, ...running }) => {
     const real = judge(at, config, images!, running)
     const made = judge(at, config, reconstructions, { ...running, ...real.after })
     const loss = mul(discriminatorLoss(training.loss.disc_loss, real.logits, made.logits), disc_factor!)
@@ -52,8 +53,8 @@ export const discriminatorProgram = (training: FirstStageTraining, batch: number
   })
 
 /** Where ActNorm starts, by the first reconstructions: its `loc` and `scale` parameters by name. */
-export const actNormStartProgram = (training: FirstStageTraining, batch: number, size: number): Program =>
-  ofReconstructions(training, batch, size, (at, config, reconstructions) => {
+export const actNormStartProgram = (training: FirstStageTraining, batch: number, sides: Sides): Program =>
+  ofReconstructions(training, batch, sides, (at, config, reconstructions) => {
     const { normalise, start } = actNormStart()
     discriminator(at(discriminatorScope), config, reconstructions, normalise)
     return start
@@ -62,7 +63,7 @@ export const actNormStartProgram = (training: FirstStageTraining, batch: number,
 function ofReconstructions(
   training: FirstStageTraining,
   batch: number,
-  size: number,
+  sides: Sides,
   build: (
     at: Scope,
     config: DiscriminatorConfig,
@@ -72,7 +73,7 @@ function ofReconstructions(
 ): Program {
   const config = discriminatorConfigOf(training)
   if (config === undefined) throw new TypeError('The loss has no discriminator: disc_start is missing')
-  return trace(stepInputs(training, batch, size), (at, inputs) => {
+  return trace(stepInputs(training, batch, sides), (at, inputs) => {
     const { images } = reconstruct(at(stageScope), training.first_stage_config, inputs.images!, { noise: inputs.noise })
     return build(at, config, images, inputs)
   })

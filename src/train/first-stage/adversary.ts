@@ -6,22 +6,25 @@ import {
   type TrainingState,
   type TrainingStep,
 } from '../../runtime/index.js'
+import type { Program } from '../../tensor/program.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
 import { expectTensors } from '../../weights/expect-tensors.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
 import { initialise } from '../initialise.js'
-import { lossesOf } from '../learner.js'
+import { lossesOf, stepsByShape } from '../learner.js'
 import type { TrainingSettings } from '../settings.js'
 import { actNormStartProgram, discriminatorProgram } from './adversary-programs.js'
-import { afterName, discriminatorScope, type FirstStageTraining, statisticsOf } from './training.js'
+import { afterName, discriminatorScope, type FirstStageTraining, sidesOfImages, statisticsOf } from './training.js'
 
 export interface AdversaryOptions {
   readonly device: Device
   readonly training: FirstStageTraining
   readonly settings: TrainingSettings
-  /** Side of the images. */
+  /** Side of the images, as long as they are squares of one size. */
   readonly size: number
+  /** Whether they are of several shapes. */
+  readonly bucketed?: boolean
   /** A checkpoint to go on from. */
   readonly resume?: Checkpoint | undefined
 }
@@ -53,7 +56,7 @@ const prefix = 'discriminator.'
 
 /** Puts a discriminator on a device, newly drawn or as a checkpoint has it. */
 export async function openAdversary(options: AdversaryOptions): Promise<Adversary> {
-  const { device, training, settings, size, resume } = options
+  const { device, training, settings, size, bucketed = false, resume } = options
   const program = discriminatorProgram(training, settings.batch, size)
   const parameters = program.parameters.filter(({ name }) => name.startsWith(`${discriminatorScope}.`))
   const drawn = initialise(parameters, settings.seed)
@@ -74,7 +77,7 @@ export async function openAdversary(options: AdversaryOptions): Promise<Adversar
   )
   if (resume) await restore(resume)
   let started = !training.loss.use_actnorm || resume !== undefined
-  let step: TrainingStep | undefined
+  let step: Pick<TrainingStep, 'accumulate' | 'dispose'> | undefined
   let generator: TrainingState | undefined
 
   async function restore(from: Checkpoint): Promise<void> {
@@ -101,13 +104,15 @@ export async function openAdversary(options: AdversaryOptions): Promise<Adversar
     take,
     async beside(autoencoder) {
       generator = autoencoder
-      step = await state.training(program, { beside: [autoencoder] })
+      const compile = (program: Program) => state.training(program, { beside: [autoencoder] })
+      const programFor = (inputs: HostTensors) => discriminatorProgram(training, settings.batch, sidesOfImages(inputs))
+      step = await stepsByShape(compile, program, bucketed ? programFor : undefined)
     },
     inputs: at => ({ disc_factor: hostTensor([factorOf(at)], []), ...statistics }),
     async start(inputs) {
       if (started) return
       started = true
-      const measure = actNormStartProgram(training, settings.batch, size)
+      const measure = actNormStartProgram(training, settings.batch, sidesOfImages(inputs))
       await using run = await generator!.compile(measure, { beside: [state] })
       const values = Object.entries(await run(inputs)).map(([name, { data }]) => [name, data as Float32Array] as const)
       await state.write('parameter', new Map(values))

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type AutoencoderConfig, downsamplingFactor, hasCodebook, type VqConfig } from '../../autoencoder/config.js'
-import { type Device, openDevice } from '../../runtime/index.js'
 import { parseConfig } from '../../schema/index.js'
 import type { Program } from '../../tensor/program.js'
 import { sizeOf } from '../../tensor/shape.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { discriminatorProgram } from './adversary-programs.js'
 import { autoencoderProgram } from './programs.js'
 import { type AutoencoderRecipe, autoencoderRecipe } from './recipe.js'
@@ -73,16 +73,8 @@ function attentionsOf({ ddconfig }: AutoencoderConfig | VqConfig): Set<string> {
   return new Set(ddconfig.attn_type === 'none' ? [] : [...down.map(level => `down.${level}`), 'mid'])
 }
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-first-stages-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 for (const name of Object.keys(published)) {
   test(`${name} has a tiny twin, which trains on photographs`, async () => {

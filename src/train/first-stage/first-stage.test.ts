@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Device, openDevice } from '../../runtime/index.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import type { TrainEvent } from '../events.js'
 import { DivergedError } from '../fit.js'
 import { checkpointAt } from '../learner.js'
@@ -39,16 +39,8 @@ const recipe = (stage: keyof typeof stages, loss: object, more: { training?: obj
     training: { steps: 4, batch: 2, learning_rate: 1e-3, evaluate_every: 4, sample_every: 4, ...more.training },
   })
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-first-stage-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 /** Trains, without a pause or with one after a step; the events, and the checkpoint's bytes. */
 async function train(recipe: AutoencoderRecipe, pauseAfter?: number): Promise<{ events: TrainEvent[]; bytes: Buffer }> {

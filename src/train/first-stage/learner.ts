@@ -8,6 +8,7 @@ import { type Adversary, openAdversary, type Share } from './adversary.js'
 import { type Codebook, openCodebook } from './codebook.js'
 import { autoencoderProgram } from './programs.js'
 import type { AutoencoderRecipe } from './recipe.js'
+import { sidesOfImages } from './training.js'
 
 export interface FirstStageLearnerOptions extends Omit<LearnerOptions, 'program' | 'settings' | 'beside' | 'more'> {
   readonly recipe: AutoencoderRecipe
@@ -24,12 +25,21 @@ export async function openFirstStageLearner(options: FirstStageLearnerOptions): 
   const adversary: Adversary | undefined =
     recipe.loss.disc_start === undefined
       ? undefined
-      : await openAdversary({ device, training: recipe, settings, size, resume })
+      : await openAdversary({
+          device,
+          training: recipe,
+          settings,
+          size,
+          bucketed: recipe.data.buckets !== undefined,
+          resume,
+        })
   let codebook: Codebook | undefined
+  const programFor = (inputs: HostTensors) => autoencoderProgram(recipe, settings.batch, sidesOfImages(inputs), 'train')
   const learner = await openLearner({
     ...given,
     settings,
     program: autoencoderProgram(recipe, settings.batch, size, 'train'),
+    programFor: recipe.data.buckets && programFor,
     beside: adversary ? [adversary.state] : [],
     more: async () =>
       new Map<string, TensorToWrite>([...((await adversary?.tensors()) ?? []), ...(codebook?.tensors() ?? [])]),

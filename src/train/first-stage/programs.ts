@@ -15,27 +15,35 @@ import { reshape } from '../../tensor/reshape.js'
 import { f32, type Tensor } from '../../tensor/tensor.js'
 import { judge, outputsOf } from './adversary-programs.js'
 import type { CodebookSettings, FirstStageLoss } from './loss.js'
-import { discriminatorConfigOf, type FirstStageTraining, stageScope, stepInputs } from './training.js'
+import {
+  discriminatorConfigOf,
+  type FirstStageTraining,
+  type Sides,
+  sidesOf,
+  stageScope,
+  stepInputs,
+} from './training.js'
 
 /** Names of outputs with which a codebook is moved from outside: how often codes were chosen, sums and all of the latents. */
 export const codebookOutputs = { counts: 'code_counts', sums: 'code_sums', rows: 'code_rows' } as const
 
 /**
- * The loss of a batch of images [batch, 3, size, size] as a program: output `loss` and its parts, scalars. In training a
+ * The loss of a batch of images [batch, 3, height, width] as a program: output `loss` and its parts, scalars. In training a
  * KL autoencoder takes `noise`, by which latents are drawn, and where there is a discriminator its running statistics go
  * in and come out. In evaluation latents are the posterior's mean, and the `reconstructions` come out as well.
  */
 export function autoencoderProgram(
   training: FirstStageTraining,
   batch: number,
-  size: number,
+  sides: Sides,
   mode: 'train' | 'evaluate',
 ): Program {
   const { first_stage_config: stage, loss: settings, codebook } = training
   const train = mode === 'train'
   const adversary = train ? discriminatorConfigOf(training) : undefined
-  const evaluated = { images: f32(batch, stage.ddconfig.in_channels, size, size) }
-  return trace(train ? stepInputs(training, batch, size) : evaluated, (at, inputs) => {
+  const { width, height } = sidesOf(sides)
+  const evaluated = { images: f32(batch, stage.ddconfig.in_channels, height, width) }
+  return trace(train ? stepInputs(training, batch, sides) : evaluated, (at, inputs) => {
     const { images, noise, disc_factor } = inputs as { images: Tensor; noise?: Tensor; disc_factor?: Tensor }
     const learned = codebook?.ema === undefined
     const made = reconstruct(at(stageScope), stage, images, { noise, learned })

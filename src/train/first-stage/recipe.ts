@@ -10,7 +10,11 @@ export const autoencoderRecipe = z
   .strictObject({
     data: dataSettings,
     first_stage_config: z.union([autoencoderConfig, vqConfig]),
-    crop: z.int().positive().optional().describe('train on random squares of this size: the network is convolutional'),
+    crop: z
+      .int()
+      .positive()
+      .optional()
+      .describe('train on random squares of this size, or shapes of their area: the network is convolutional'),
     loss: firstStageLoss.prefault({}),
     codebook: codebookSettings.optional().describe('how codes are kept in use, and learn besides by gradients'),
     lr_g_factor: z.number().positive().default(1).describe("the autoencoder's learning rate over the discriminator's"),
@@ -20,10 +24,11 @@ export const autoencoderRecipe = z
   .superRefine(({ data, crop, codebook, first_stage_config: stage }, { addIssue }) => {
     const f = downsamplingFactor(stage.ddconfig)
     const problem = (path: string[], message: string) => addIssue({ code: 'custom', path, message })
-    if (data.buckets) problem(['data', 'buckets'], 'are for diffusion models; a first stage trains on random squares')
+    const { step } = data.buckets ?? { step: f }
+    if (step % f !== 0) problem(['data', 'buckets', 'step'], `the first stage shrinks by ${f}: use a multiple of it`)
     if (data.size % f !== 0) problem(['data', 'size'], `the first stage shrinks by ${f}: use a multiple of it`)
-    if (crop !== undefined && (crop % f !== 0 || crop > data.size))
-      problem(['crop'], `wanted a multiple of ${f} that is at most data.size, ${data.size}`)
+    if (crop !== undefined && (crop % f !== 0 || crop % step !== 0 || crop > data.size))
+      problem(['crop'], `wanted a multiple of ${step} that is at most data.size, ${data.size}`)
     if (codebook && !hasCodebook(stage))
       problem(['codebook'], 'the first stage has none: it goes with first_stage_config.n_embed')
   })

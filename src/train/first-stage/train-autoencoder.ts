@@ -1,5 +1,6 @@
 import { downsamplingFactor, hasCodebook } from '../../autoencoder/config.js'
 import {
+  bucketShapes,
   fingerprintOf,
   heldOutPictures,
   inOneBatch,
@@ -10,6 +11,7 @@ import {
 import { modelConfig } from '../../pipelines/model-config.js'
 import { version } from '../../platform/version.js'
 import { type Device, hostTensor, type WeightSource } from '../../runtime/index.js'
+import { sizeOf } from '../../tensor/shape.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
 import { drawingOf, openDataSource, sharesOf, withoutPlaces } from '../data-settings.js'
 import type { TrainEvent } from '../events.js'
@@ -90,9 +92,8 @@ async function firstStageTask(
     ...{ crop: 'random', flip: data.flip, filter: 'bicubic' },
   }
   const whole: Transform = { size: data.size, crop: 'centre', flip: false, filter: 'bicubic' }
-  const side = crop / downsamplingFactor(config.ddconfig)
-  const noiseShape = [training.batch, config.embed_dim, side, side]
-  const noiseSize = noiseShape.reduce((a, b) => a * b)
+  const shapes = data.buckets && bucketShapes(crop, data.buckets)
+  const f = downsamplingFactor(config.ddconfig)
 
   const drawing = drawingOf(data)
   const tests = await heldOutPictures(source, tested, { ...drawing, transform: whole })
@@ -115,9 +116,14 @@ async function firstStageTask(
       // Version 0.1 drew the pictures otherwise: its runs go on with an epoch of their own.
       const start = from && 'draws' in from ? from : { seed: training.seed }
       let index = first
-      const loaded = pictureBatches(source, start, { ...drawing, transform, batch: training.batch, share: place })
-      for await (const { pixels, state } of loaded) {
-        const images = hostTensor(pixels, [training.batch, 3, crop, crop])
+      const loaded = pictureBatches(source, start, {
+        ...{ ...drawing, transform, shapes },
+        ...{ batch: training.batch, share: place },
+      })
+      for await (const { pixels, width, height, state } of loaded) {
+        const images = hostTensor(pixels, [training.batch, 3, height, width])
+        const noiseShape = [training.batch, config.embed_dim, height / f, width / f]
+        const noiseSize = sizeOf(noiseShape)
         const stream = streamOf(training.seed, 'posterior', index++)
         const draw = () =>
           hostTensor(

@@ -1,5 +1,7 @@
 import { type AutoencoderConfig, downsamplingFactor, hasCodebook, type VqConfig } from '../../autoencoder/config.js'
 import { type DiscriminatorConfig, normWidths } from '../../autoencoder/discriminator.js'
+import type { Size } from '../../image/index.js'
+import type { HostTensors } from '../../runtime/index.js'
 import { f32, type Spec } from '../../tensor/tensor.js'
 import type { CodebookSettings, FirstStageLoss } from './loss.js'
 
@@ -37,14 +39,26 @@ export function statisticsOf(training: FirstStageTraining): Record<string, numbe
 /** The output that holds a running statistic after a program: a graph's outputs cannot have the names of its inputs. */
 export const afterName = (statistic: string): string => `after:${statistic}`
 
+/** Pixels of the images of a batch: both sides, or one of squares. */
+export type Sides = number | Size
+
+export const sidesOf = (sides: Sides): Size => (typeof sides === 'number' ? { width: sides, height: sides } : sides)
+
+/** Of a step's inputs. */
+export function sidesOfImages({ images }: HostTensors): Size {
+  const [, , height, width] = images!.shape as [number, number, number, number]
+  return { width, height }
+}
+
 /** What the programs of a training step take; `disc_factor` is 0 until the discriminator takes part. */
-export function stepInputs(training: FirstStageTraining, batch: number, size: number): Record<string, Spec> {
+export function stepInputs(training: FirstStageTraining, batch: number, sides: Sides): Record<string, Spec> {
   const { ddconfig, embed_dim } = training.first_stage_config
-  const side = size / downsamplingFactor(ddconfig)
+  const { width, height } = sidesOf(sides)
+  const f = downsamplingFactor(ddconfig)
   const statistics = Object.entries(statisticsOf(training)).map(([name, channels]) => [name, f32(channels)] as const)
   return {
-    images: f32(batch, ddconfig.in_channels, size, size),
-    ...(!hasCodebook(training.first_stage_config) && { noise: f32(batch, embed_dim, side, side) }),
+    images: f32(batch, ddconfig.in_channels, height, width),
+    ...(!hasCodebook(training.first_stage_config) && { noise: f32(batch, embed_dim, height / f, width / f) }),
     ...(training.loss.disc_start !== undefined && { disc_factor: f32() }),
     ...Object.fromEntries(statistics),
   }

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import {
   bucketShapes,
@@ -15,7 +14,8 @@ import {
   type Source,
 } from '../../data/index.js'
 import { modelConfig } from '../../pipelines/model-config.js'
-import { type Device, openDevice } from '../../runtime/index.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import type { TrainEvent } from '../events.js'
 import { channelFactors } from './channel-factors.js'
 import { encodeSource, type LatentOptions, type Latents } from './latents.js'
@@ -26,16 +26,8 @@ const config = modelConfig.parse({ first_stage_config: { f: 1 } })
 const checkpoint = { weights: new Map(), read: () => Promise.reject(new Error('pixels have no weights')) }
 const entry = 2 * 4 * 3 * 8 * 8
 
-let root: string
-let device: Device
-before(async () => {
-  root = await mkdtemp(join(tmpdir(), 'latentkit-latents-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(root, { recursive: true })
-})
+const root = await temporaryFolder()
+const device = await testDevice()
 
 async function encode(
   source: Source,

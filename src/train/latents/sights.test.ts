@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import type { Sight } from '../../conditioning/index.js'
@@ -16,8 +15,9 @@ import {
   withHints,
 } from '../../data/index.js'
 import { modelConfig } from '../../pipelines/model-config.js'
-import { type Device, openDevice } from '../../runtime/index.js'
+import { testDevice } from '../../testing/device.js'
 import { tarOf } from '../../testing/tar.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { encodeSource, type LatentOptions, type Latents } from './latents.js'
 
 const scenes = fileURLToPath(new URL('../../../fixtures/data/scenes/', import.meta.url))
@@ -25,13 +25,11 @@ const numbers = [0, 1, 2, 3]
 const config = modelConfig.parse({ first_stage_config: { f: 1 } })
 const checkpoint = { weights: new Map(), read: () => Promise.reject(new Error('pixels have no weights')) }
 
-let root: string
-let device: Device
+const root = await temporaryFolder()
+const device = await testDevice()
 /** The same pictures, maps and boxes three times over. */
 let sources: Record<'folder' | 'shards' | 'parquet', Source>
 before(async () => {
-  root = await mkdtemp(join(tmpdir(), 'latentkit-sights-'))
-  device = await openDevice('cpu', { threads: 1 })
   const records = (await readFile(join(scenes, 'captions.jsonl'), 'utf8')).split('\n').slice(0, 4)
   const folder = join(root, 'folder')
   for (const i of numbers)
@@ -50,10 +48,6 @@ before(async () => {
     shards: await openShards(join(root, 'scenes.tar.gz')),
     parquet: await openParquet(join(scenes, 'scenes.parquet')),
   }
-})
-after(async () => {
-  await device.dispose()
-  await rm(root, { recursive: true })
 })
 
 async function encode(source: Source, more: Partial<LatentOptions> = {}): Promise<Latents> {
