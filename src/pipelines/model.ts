@@ -13,10 +13,11 @@ import { inTurn } from './generation/in-turn.js'
 import { checkLatents, type Latents } from './generation/latents.js'
 import { type Parts, partsOf, type Variant } from './generation/parts.js'
 import { type Lease, Recent } from './generation/recent.js'
+import { seeingVariantOf } from './generation/windows/variant.js'
 import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
-import { latentShape } from './programs.js'
+import { latentShape, type Size } from './programs.js'
 import { planGeneration } from './settings/plan.js'
-import { checkSides } from './settings/size.js'
+import { checkSide, checkSides } from './settings/size.js'
 
 /** How much memory a model may take. */
 export interface MemoryOptions {
@@ -28,6 +29,13 @@ export interface MemoryOptions {
   readonly weights?: WeightPrecision | undefined
   /** `small` loads each network when it is used and frees it when the next one is; all stay by default. */
   readonly memory?: 'small' | undefined
+}
+
+/** How pictures become latents and back. */
+export interface FirstStageOptions {
+  /** Side in pixels of the tiles in which it is done; all at once by default. */
+  readonly tile?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A model that makes pictures, on a device: what `load` gives. Dispose of it when done. */
@@ -93,33 +101,38 @@ export class Model implements AsyncDisposable {
 
   /**
    * Latents of a picture, their mean: a generation starts from them by the setting `latents`. The picture's sides must be
-   * of a size that the model can paint.
+   * of a size that the model can paint. By tiles of a side in pixels it takes less memory.
    *
    * @throws LatentkitError for another size, and where the model's file holds no encoder.
    * @example
    * const latents = await model.encode(await decodeImage(bytes))
    */
-  async encode(image: Image, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Latents> {
-    const { width, height } = checkSides(this.config, image)
-    await using parts = await this.#lend({ width, height })
+  async encode(image: Image, { signal, tile }: FirstStageOptions = {}): Promise<Latents> {
+    await using parts = await this.#lend(this.#tiled(image, tile))
     return encode({ model: this.#model, parts: parts.value, signal }, flatten(image))
   }
 
   /**
-   * The picture of latents.
+   * The picture of latents; by tiles of a side in pixels it takes less memory.
    *
    * @throws LatentkitError for latents of another shape than the model's.
    * @example
    * const image = await model.decode(latents)
    */
-  async decode(latents: Latents, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Image> {
+  async decode(latents: Latents, { signal, tile }: FirstStageOptions = {}): Promise<Image> {
     const factor = factorOf(this.config)
     const [, height, width] = latents.shape.map(side => side * factor) as [number, number, number]
-    const size = checkSides(this.config, { width, height })
-    checkLatents(latents, latentShape(this.config, size))
-    await using parts = await this.#lend(size)
-    const [picture] = await decode({ parts: parts.value, signal }, size, [latents.data])
+    const variant = this.#tiled({ width, height }, tile)
+    checkLatents(latents, latentShape(this.config, variant))
+    await using parts = await this.#lend(variant)
+    const [picture] = await decode({ parts: parts.value, signal }, variant, [latents.data])
     return picture!
+  }
+
+  #tiled(size: Size, tile: number | undefined): Variant {
+    const { width, height } = checkSides(this.config, size)
+    if (tile !== undefined) checkSide(this.config, 'tile', tile)
+    return { width, height, ...seeingVariantOf({ width, height, tile }) }
   }
 
   #lend(variant: Variant): Promise<Lease<Parts>> {
