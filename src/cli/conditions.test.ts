@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { decodeImage, describePng, encodePng, flatten, type Image, resizeImage } from '../image/index.js'
 import { parseFlags } from '../schema/index.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { generate, generateCommand } from './generate.js'
 import type { Io } from './io.js'
 import { train, trainCommand } from './train.js'
 
 const scenes = fileURLToPath(new URL('../../fixtures/data/scenes', import.meta.url))
 const size = 16
-let folder: string
+const folder = await temporaryFolder()
 const written = { out: '', err: '' }
 const io: Io = {
   out: text => (written.out += text),
@@ -66,11 +66,6 @@ const levels = (image: Image, of: (x: number) => number): Image => ({
   data: image.data.map((_, i) => of(Math.floor(i / 3) % image.width)),
 })
 const pixelsOf = async (path: string) => (await decodeImage(await readFile(path))).data
-
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-conditions-'))
-})
-after(() => rm(folder, { recursive: true }))
 
 test('class, boxes, map and mask from the command line: each counts, and a picture tells those that fit into a line', async () => {
   const all = await trained(

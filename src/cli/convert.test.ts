@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../testing/tiny-model.js'
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url))
 
-test('convert goes by the name of the file, and says what a format cannot hold', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-convert-'))
+test('convert goes by the name of the file, and says what a format cannot hold', async t => {
+  const folder = await temporaryFolder(t)
   const convert = (...argv: string[]) =>
     new Promise<{ status: number; out: string; err: string }>(resolve => {
       const args = [program, 'convert', '--model', 'tiny.safetensors', ...argv]
@@ -33,6 +33,5 @@ test('convert goes by the name of the file, and says what a format cannot hold',
     assert.ok((await size('half.safetensors')) < 0.6 * (await size('tiny.safetensors')))
     assert.ok((await size('tiny.gguf')) > 0.9 * (await size('tiny.safetensors')))
   } finally {
-    await rm(folder, { recursive: true })
   }
 })

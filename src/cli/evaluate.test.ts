@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { encodePng } from '../image/index.js'
 import { clipVision } from '../perceptual/clip-vision.js'
@@ -14,6 +13,7 @@ import { parseFlags, UsageError } from '../schema/index.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, i64 } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint, tinyConfig } from '../testing/tiny-model.js'
 import { uniforms } from '../testing/values.js'
 import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
@@ -23,16 +23,14 @@ import { writeSafetensors } from '../weights/safetensors.js'
 import { evaluate, evaluateCommand } from './evaluate.js'
 
 const merges = fileURLToPath(new URL('../../fixtures/data/clip/merges.txt', import.meta.url))
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'evaluate-'))
   for (const [name, seed] of [
     ['one', 1],
     ['two', 2],
   ] as const)
     await writePictures(join(folder, name), seed)
 })
-after(() => rm(folder, { recursive: true }))
 
 async function writePictures(at: string, seed: number): Promise<void> {
   const uniform = uniforms(seed)

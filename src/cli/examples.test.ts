@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url))
 
@@ -24,12 +24,8 @@ test('the examples call what there is, as it wants to be called', async () => {
   assert.deepEqual(await node([compiler, '-p', examples], examples), { status: 0, out: '' })
 })
 
-test('an example makes its picture with the model that comes along', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-examples-'))
-  try {
-    assert.deepEqual(await node([join(examples, 'outpaint.js')], folder), { status: 0, out: '' })
-    assert.deepEqual(await readdir(folder), ['wider.png'])
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+test('an example makes its picture with the model that comes along', async t => {
+  const folder = await temporaryFolder(t)
+  assert.deepEqual(await node([join(examples, 'outpaint.js')], folder), { status: 0, out: '' })
+  assert.deepEqual(await readdir(folder), ['wider.png'])
 })

@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { decodePng, describePng, encodePng } from '../image/index.js'
 import { version } from '../platform/version.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../testing/tiny-model.js'
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url))
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-cli-'))
   await writeFile(join(folder, 'tiny.safetensors'), tinyCheckpoint())
 })
-after(() => rm(folder, { recursive: true }))
 
 interface Ran {
   readonly status: number

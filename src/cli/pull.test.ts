@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openHubServer } from '../testing/hub-server.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../testing/tiny-model.js'
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url))
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-pull-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 test('a pulled model is used by its name, without the network', async () => {
   const latentkit = (endpoint: string, ...argv: string[]) =>

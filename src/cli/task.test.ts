@@ -1,21 +1,19 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { decodePng, describePng, encodePng, type Image } from '../image/index.js'
 import type { TaskName } from '../pipelines/tasks/names.js'
 import { parseFlags } from '../schema/index.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../testing/tiny-model.js'
 import { taskCommand } from './task.js'
 
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-task-'))
   await writeFile(join(folder, 'tiny.safetensors'), tinyCheckpoint())
   await writeFile(join(folder, 'half.png'), await encodePng(half))
 })
-after(() => rm(folder, { recursive: true }))
 
 const io = {
   out: () => {},

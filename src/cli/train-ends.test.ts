@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { checkpointAt } from '../train/learner.js'
 
 const pictures = fileURLToPath(new URL('../../fixtures/data/emoji', import.meta.url))
@@ -17,12 +17,10 @@ first_stage_config:
 loss: { perceptual_weight: 0 }
 training: { steps: 100000, batch: 2, learning_rate: 1.0e-3, checkpoint_every: 90000, evaluate_every: 90000, sample_every: 90000 }
 `
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-ends-'))
   await writeFile(join(folder, 'recipe.yaml'), recipe)
 })
-after(() => rm(folder, { recursive: true }))
 
 /** Runs `latentkit train`; `told` gets all that it has printed so far, whenever there is more. */
 function train(

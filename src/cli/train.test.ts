@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { commandHelp, parseFlags } from '../schema/index.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import type { Io } from './io.js'
 import { reconstruct, reconstructCommand } from './reconstruct.js'
 import { train, trainCommand } from './train.js'
@@ -20,11 +20,7 @@ first_stage_config:
 loss: { perceptual_weight: 0 }
 training: { steps: ${steps}, batch: 2, learning_rate: 1.0e-3, clip: 1, ema: { decay: 0.9 }, checkpoint_every: 2 }
 `
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-cli-train-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 function capture(signal: AbortSignal = new AbortController().signal) {
   const written = { out: '', err: '' }

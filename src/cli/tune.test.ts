@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { choose, lowerings } from '../compiler/choose.js'
@@ -10,19 +9,18 @@ import { readTuning } from '../runtime/index.js'
 import { conv2d } from '../tensor/conv.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import type { Io } from './io.js'
 import { tune, tuneCommand } from './tune.js'
 
 const { XDG_CACHE_HOME } = process.env
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-tune-'))
   process.env.XDG_CACHE_HOME = folder
 })
 after(async () => {
   if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME
   else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME
-  await rm(folder, { recursive: true })
 })
 
 const target: Target = { device: 'cpu', training: true, contrib: true }

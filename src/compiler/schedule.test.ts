@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -17,6 +16,7 @@ import { mean } from '../tensor/reduce.js'
 import { sizeOf } from '../tensor/shape.js'
 import { f32 } from '../tensor/tensor.js'
 import { square } from '../tensor/unary.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { emitProgram } from './emit.js'
 import { lower } from './lower.js'
 import { trainingOrder } from './schedule.js'
@@ -58,34 +58,30 @@ test('what is made of weights alone is made right before its use', () => {
   for (const product of products) assert.equal(order.indexOf(product.inputs[0]!), order.indexOf(product) - 1)
 })
 
-test('onnxruntime runs the nodes in that order', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-order-'))
-  try {
-    const session = await InferenceSession.create(emitProgram(lowered, { settled: true }).bytes, {
-      graphOptimizationLevel: 'disabled',
-      intraOpNumThreads: 1,
-      enableProfiling: true,
-      profileFilePrefix: join(folder, 'run'),
-      logSeverityLevel: 3,
-    })
-    const feeds = [...Object.entries(network.inputs), ...network.parameters.map(p => [p.name, p] as const)].map(
-      ([name, { shape }]) => [name, new RuntimeTensor('float32', new Float32Array(sizeOf(shape)), [...shape])] as const,
-    )
-    await session.run(Object.fromEntries(feeds))
-    session.endProfiling()
-    await session.release()
-    const [file] = await readdir(folder)
-    const events = JSON.parse(await readFile(join(folder, file!), 'utf8')) as { name: string }[]
-    const ran = events.flatMap(({ name }) => /^(?!gradient)[^:]*_(\d+)_kernel_time$/.exec(name)?.[1] ?? []).map(Number)
-    assert.ok(ran.length > 40)
-    // Nodes are numbered as they are emitted, operation by operation.
-    assert.deepEqual(
-      ran,
-      [...ran].sort((a, b) => a - b),
-    )
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+test('onnxruntime runs the nodes in that order', async t => {
+  const folder = await temporaryFolder(t)
+  const session = await InferenceSession.create(emitProgram(lowered, { settled: true }).bytes, {
+    graphOptimizationLevel: 'disabled',
+    intraOpNumThreads: 1,
+    enableProfiling: true,
+    profileFilePrefix: join(folder, 'run'),
+    logSeverityLevel: 3,
+  })
+  const feeds = [...Object.entries(network.inputs), ...network.parameters.map(p => [p.name, p] as const)].map(
+    ([name, { shape }]) => [name, new RuntimeTensor('float32', new Float32Array(sizeOf(shape)), [...shape])] as const,
+  )
+  await session.run(Object.fromEntries(feeds))
+  session.endProfiling()
+  await session.release()
+  const [file] = await readdir(folder)
+  const events = JSON.parse(await readFile(join(folder, file!), 'utf8')) as { name: string }[]
+  const ran = events.flatMap(({ name }) => /^(?!gradient)[^:]*_(\d+)_kernel_time$/.exec(name)?.[1] ?? []).map(Number)
+  assert.ok(ran.length > 40)
+  // Nodes are numbered as they are emitted, operation by operation.
+  assert.deepEqual(
+    ran,
+    [...ran].sort((a, b) => a - b),
+  )
 })
 
 const linux = process.platform === 'linux' ? false : 'the peak of memory is read from /proc, which Linux has'

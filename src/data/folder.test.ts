@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import test, { after } from 'node:test'
+import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { encodePng } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { fingerprint, inspectFolder, openFolder, splitDataset } from './index.js'
 
 const emoji = fileURLToPath(new URL('../../fixtures/data/emoji', import.meta.url))
-const root = await mkdtemp(join(tmpdir(), 'latentkit-data-'))
-after(() => rm(root, { recursive: true }))
+const root = await temporaryFolder()
 const picture = await encodePng({ data: new Uint8Array(192).fill(200), width: 8, height: 8, channels: 3 })
 
 let folders = 0

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after } from 'node:test'
+import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { decodeImage } from '../image/index.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import {
   type BatchState,
   everySample,
@@ -18,8 +18,7 @@ import {
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/parquet/', import.meta.url))
 const squares = join(fixtures, 'squares-00000-of-00002.parquet')
-const folder = await mkdtemp(join(tmpdir(), 'latentkit-parquet-'))
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 async function all(source: Source): Promise<Sample[]> {
   const samples: Sample[] = []

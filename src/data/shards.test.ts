@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after } from 'node:test'
+import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { decodeImage, encodePng } from '../image/index.js'
 import { bytesSource } from '../platform/sources.js'
 import { type Entry, tarOf } from '../testing/tar.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { expandBraces } from './braces.js'
 import { fileReader, pieceReader } from './byte-reader.js'
 import { openShards } from './shards.js'
@@ -16,8 +16,7 @@ import { everySample, type Sample, type Source, samplesAt } from './source.js'
 import { readTar, type TarProblem } from './tar.js'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/data/shards', import.meta.url))
-const folder = await mkdtemp(join(tmpdir(), 'latentkit-shards-'))
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 const picture = await encodePng({ data: new Uint8Array(12).fill(200), width: 2, height: 2, channels: 3 })
 
 async function all(source: Source): Promise<Sample[]> {

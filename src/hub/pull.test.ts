@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { lstat, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, beforeEach, test } from 'node:test'
+import { before, beforeEach, test } from 'node:test'
 import { FileError, isDiskFull, LatentkitError } from '../platform/errors.js'
 import { gitHash, type HubServer, openHubServer, sha256 } from '../testing/hub-server.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { locate } from './locate.js'
 import { type PullEvent, type PullOptions, pull } from './pull.js'
 
@@ -14,17 +14,15 @@ const config = new TextEncoder().encode('{"a": 1}\n')
 const files = { 'model.safetensors': weights, 'config.json': config, 'unet/model.safetensors': bytes(5, 2) }
 const patience = { attempts: 3, delay: 1, silence: 2000 }
 
-let home: string
+const home = await temporaryFolder()
 let cache: string
 before(async () => {
-  home = await mkdtemp(join(tmpdir(), 'latentkit-hub-'))
   for (const name of ['HF_HUB_CACHE', 'HUGGINGFACE_HUB_CACHE', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_HUB_OFFLINE'])
     delete process.env[name]
   process.env.HF_HOME = home
   cache = join(home, 'hub')
 })
 beforeEach(() => rm(cache, { recursive: true, force: true }))
-after(() => rm(home, { recursive: true }))
 
 async function pulled(server: HubServer, name = 'org/name', options: PullOptions = {}): Promise<PullEvent[]> {
   process.env.HF_ENDPOINT = server.endpoint

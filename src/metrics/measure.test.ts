@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { deflateRawSync } from 'node:zlib'
 import type { Image } from '../image/index.js'
 import { crc32 } from '../platform/crc32.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
-import { type Device, openDevice } from '../runtime/index.js'
+import { testDevice } from '../testing/device.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { uniforms } from '../testing/values.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { encodeNpy, readNpy } from '../weights/npy.js'
@@ -23,16 +23,8 @@ import { momentsOf } from './moments.js'
 import { collectPairs, openPerceptual } from './pairs.js'
 import { readStatistics, writeStatistics } from './statistics-file.js'
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'metrics-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 function features(seed: number, rows: number, columns: number, shift = 0): Features {
   const uniform = uniforms(seed)

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { grad } from '../autodiff/grad.js'
@@ -9,6 +7,7 @@ import { trace } from '../tensor/program.js'
 import { sum } from '../tensor/reduce.js'
 import { sizeOf } from '../tensor/shape.js'
 import { f32 } from '../tensor/tensor.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { drawing } from '../testing/values.js'
 import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
 import { writeSafetensors } from '../weights/safetensors.js'
@@ -55,36 +54,32 @@ test('equal features are no distance apart, dead ones have a gradient', () => {
   assert.ok(gradient!.every(Number.isFinite))
 })
 
-test('tensors of published files are found under the names of each layout', async () => {
+test('tensors of published files are found under the names of each layout', async t => {
   assert.equal(lpipsName('net.slice3.10.weight'), 'features.10.weight')
   assert.equal(lpipsName('features.3.squeeze.bias'), 'features.3.squeeze.bias')
   assert.equal(lpipsName('module.lin2.model.1.weight'), 'lin2.model.1.weight')
   assert.equal(lpipsName('classifier.6.weight'), undefined)
   assert.equal(lpipsName('lins.0.model.1.weight'), undefined)
 
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-lpips-'))
+  const folder = await temporaryFolder(t)
   const write = async (file: string, ...names: string[]) => {
     const tensor = { ...fromFloat32(Float32Array.from(drawing(1).normal(1, 3, 1, 1).data), [1, 3, 1, 1]) }
     const path = join(folder, file)
     await writeSafetensors(path, new Map(names.map(name => [name, { ...tensor, bytes: async () => tensor.bytes }])))
     return path
   }
-  try {
-    const files = [
-      await write('network.safetensors', 'features.0.weight', 'classifier.0.weight'),
-      await write('heads.safetensors', 'lin0.model.1.weight'),
-    ]
-    const weights = await openLpips(files)
-    assert.deepEqual([...weights.keys()].sort(), [
-      'features.0.weight',
-      'lin0.model.1.weight',
-      'scaling_layer.scale',
-      'scaling_layer.shift',
-    ])
-    assert.deepEqual([...toFloat32(weights.get('scaling_layer.scale')!)], [0.458, 0.448, 0.45].map(Math.fround))
-    const other = await write('other.safetensors', 'encoder.weight')
-    await assert.rejects(openLpips([other]), /other\.safetensors holds nothing of LPIPS, wanted .*features\.0\.weight/)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  const files = [
+    await write('network.safetensors', 'features.0.weight', 'classifier.0.weight'),
+    await write('heads.safetensors', 'lin0.model.1.weight'),
+  ]
+  const weights = await openLpips(files)
+  assert.deepEqual([...weights.keys()].sort(), [
+    'features.0.weight',
+    'lin0.model.1.weight',
+    'scaling_layer.scale',
+    'scaling_layer.shift',
+  ])
+  assert.deepEqual([...toFloat32(weights.get('scaling_layer.scale')!)], [0.458, 0.448, 0.45].map(Math.fround))
+  const other = await write('other.safetensors', 'encoder.weight')
+  await assert.rejects(openLpips([other]), /other\.safetensors holds nothing of LPIPS, wanted .*features\.0\.weight/)
 })

@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { readBytes } from '#platform'
 import { bytesSource } from '../platform/sources.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../testing/tiny-model.js'
 import { openCheckpoint, writeCheckpoint } from '../weights/checkpoint.js'
 import { fromFloat32 } from '../weights/dtypes.js'
 import { bundle } from './bundle.js'
 import { load } from './load.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-bundle-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 test('a bundle is half as large, has no training state, says its licences, and makes nearly the same picture', async () => {
   const whole = join(folder, 'whole.safetensors')

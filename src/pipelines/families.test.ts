@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Image } from '../image/index.js'
@@ -8,6 +7,7 @@ import { clipVision } from '../perceptual/clip-vision.js'
 import { trace } from '../tensor/program.js'
 import { f32, i64 } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { tinyCheckpoint, tinyClipSize, tinyClipVocabulary, tinyConfig } from '../testing/tiny-model.js'
 import { openClipEmbedding, openClipText, openClipTextConfig } from '../text/encoder-openclip.js'
 import { fromFloat32 } from '../weights/dtypes.js'
@@ -191,7 +191,7 @@ test('as its upscaler: a noised small picture beside latents of f4, its noise as
   allDiffer(await pictures(config, { image }, { image, noiseLevel: 300 }), 32)
 })
 
-test('retrieval-augmented: a prompt by the text half of the CLIP that pictures are found by', async () => {
+test('retrieval-augmented: a prompt by the text half of the CLIP that pictures are found by', async t => {
   const text = openClipTextConfig.parse({
     embed_dim: 8,
     context_length: 12,
@@ -218,27 +218,23 @@ test('retrieval-augmented: a prompt by the text half of the CLIP that pictures a
   const weights = Object.entries(drawnParameters(program)).map(
     ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
   )
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-retrieval-'))
-  try {
-    const embedder = join(folder, 'clip.safetensors')
-    await writeFile(embedder, encodeSafetensors(new Map(weights)))
-    const config = twin({ context_dim: 8 }, { conditioning: { neighbours: { width: 8, k: 3 } } })
-    await using model = await load(tinyCheckpoint(config), { threads: 1 })
-    const paint = (prompt: string, more: GenerateOptions = {}) =>
-      model.generate(prompt, { steps: 2, seed: 3, guidance: 40, ...more }).image()
-    const index = { data: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)), width: 8 }
-    allDiffer(
-      [
-        await paint('a cat', { embedder }),
-        await paint('a cat', { embedder, negativePrompt: 'a zebra at night' }),
-        await paint('a cat', { embedder, neighbours: index }),
-        await paint('', { neighbours: index }),
-      ],
-      16,
-    )
-    await assert.rejects(paint('a cat'), /name its weights as "embedder"/)
-    await assert.rejects(paint('', { negativePrompt: 'a cat', embedder, neighbours: index }), /only beside a prompt/)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  const folder = await temporaryFolder(t)
+  const embedder = join(folder, 'clip.safetensors')
+  await writeFile(embedder, encodeSafetensors(new Map(weights)))
+  const config = twin({ context_dim: 8 }, { conditioning: { neighbours: { width: 8, k: 3 } } })
+  await using model = await load(tinyCheckpoint(config), { threads: 1 })
+  const paint = (prompt: string, more: GenerateOptions = {}) =>
+    model.generate(prompt, { steps: 2, seed: 3, guidance: 40, ...more }).image()
+  const index = { data: Float32Array.from({ length: 40 }, (_, i) => Math.sin(i)), width: 8 }
+  allDiffer(
+    [
+      await paint('a cat', { embedder }),
+      await paint('a cat', { embedder, negativePrompt: 'a zebra at night' }),
+      await paint('a cat', { embedder, neighbours: index }),
+      await paint('', { neighbours: index }),
+    ],
+    16,
+  )
+  await assert.rejects(paint('a cat'), /name its weights as "embedder"/)
+  await assert.rejects(paint('', { negativePrompt: 'a cat', embedder, neighbours: index }), /only beside a prompt/)
 })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { decodeTaesd, encodeTaesd } from '../autoencoder/taesd.js'
 import { trace } from '../tensor/program.js'
 import { f32, i64 } from '../tensor/tensor.js'
 import { published, tinyWeights } from '../testing/published.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { clipText, clipTextConfig, clipTextProjection } from '../text/encoder-clip.js'
 import { encodeCheckpoint } from '../weights/checkpoint.js'
 import { autoencoderRenames, autoencoderToDiffusers, unetRenames, unetToDiffusers } from '../weights/diffusers/index.js'
@@ -26,13 +26,9 @@ type Tensors = ReadonlyMap<string, TensorData>
 const tinyOf = (family: string) => published.find(p => p.family === family)!.tiny as Record<string, Json>
 const sd1 = tinyWeights(tinyOf('sd1') as Json)
 
-let folder: string
+const folder = await temporaryFolder()
 /** What our own checkpoint paints. */
 let wanted: Buffer
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-model-file-'))
-})
-after(() => rm(folder, { recursive: true, force: true }))
 
 async function written(name: string, bytes: Uint8Array | string): Promise<string> {
   const path = join(folder, name)

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { readTuning, writeTuning } from './tuning-cache.js'
 
-test('measurements are kept by device, and a damaged file counts as none', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-tuning-'))
+test('measurements are kept by device, and a damaged file counts as none', async t => {
+  const folder = await temporaryFolder(t)
   const { XDG_CACHE_HOME } = process.env
   process.env.XDG_CACHE_HOME = folder
   try {
@@ -20,6 +20,5 @@ test('measurements are kept by device, and a damaged file counts as none', async
   } finally {
     if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME
     else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME
-    await rm(folder, { recursive: true })
   }
 })

@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import test, { after, before } from 'node:test'
+import test from 'node:test'
 import { openSource } from '#platform'
 import { conv2d } from '../nn/conv.js'
 import { add } from '../tensor/binary.js'
 import { matmul } from '../tensor/matmul.js'
 import { trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
+import { testDevice } from '../testing/device.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { drawing } from '../testing/values.js'
 import { fromFloat32, type TensorData } from '../weights/dtypes.js'
 import { openSafetensors, writeSafetensors } from '../weights/safetensors.js'
@@ -36,16 +37,8 @@ const product = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   })
 const expected = product(product(x, values.first), values.second).map((y, i) => y + values.bias[i % size]!)
 
-let folder: string
-let device: Device
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-weights-'))
-  device = await openDevice('cpu', { threads: 1 })
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const folder = await temporaryFolder()
+const device = await testDevice()
 
 const tensors = (dtype: 'F32' | 'F16' | 'BF16') =>
   new Map<string, TensorData>([

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { openSource } from '#platform'
 import { FileError } from '../platform/errors.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { type CheckpointContents, encodeCheckpoint, openCheckpoint, writeCheckpoint } from './checkpoint.js'
 import { fromFloat32, type TensorData, toFloat32 } from './dtypes.js'
 import { expectTensors } from './expect-tensors.js'
@@ -26,11 +25,7 @@ const contents: CheckpointContents<TensorData> = {
     tensors: new Map([['adam.m', fromFloat32(Float32Array.of(0.5), [1])]]),
   },
 }
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-checkpoint-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 test('a checkpoint comes back whole from disk and memory', async () => {
   const path = join(folder, 'model.safetensors')

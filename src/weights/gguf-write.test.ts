@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { openSource } from '#platform'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { openGguf } from './gguf.js'
 import { quantise, quantisers } from './gguf-quantise.js'
 import { type GgufTensor, writeGguf } from './gguf-write.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-gguf-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 // Numbers of very different sizes, quantised by the Python package gguf 0.19.0.
 test('blocks are those of ggml to the bit', async () => {

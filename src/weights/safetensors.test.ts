@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { openSource } from '#platform'
 import { FileError } from '../platform/errors.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { type TensorData, toFloat64 } from './dtypes.js'
 import {
   encodeSafetensors,
@@ -18,11 +18,7 @@ import {
 
 const fixtures = fileURLToPath(new URL('../../fixtures/conformance/formats', import.meta.url))
 const good = join(fixtures, 'safetensors_good')
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-safetensors-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 type Expected = Record<string, Record<string, { dtype: string; shape: number[]; values: unknown[] }>>
 

@@ -1,18 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { FileError } from '../platform/errors.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { fromFloat32, toFloat32 } from './dtypes.js'
 import { encodeSafetensors, readSafetensors, writeSafetensors } from './safetensors.js'
 import { readWords, writeWord, writeWordForA1111 } from './word-file.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-words-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 const vectors = Float32Array.of(1, -2, 3.5, 4, 5, 6)
 const learned = { word: '<my-cat>', width: 3, vectors }

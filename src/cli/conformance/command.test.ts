@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { runConformance } from './command.js'
 
 const copies = fileURLToPath(new URL('../../../fixtures/conformance', import.meta.url))
@@ -37,26 +37,22 @@ test('--json prints one object a case with exactly the documented fields', async
   }
 })
 
-test('status 1 where a case differs, and an empty folder is refused', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'conformance-'))
-  try {
-    await assert.rejects(run(folder), /holds no reference case/)
-    await mkdir(join(folder, 'words'))
-    await writeFile(join(folder, 'words', 'words.json'), JSON.stringify([{ seed: 1, words: [1, 2] }]))
-    await writeFile(
-      join(folder, 'words', 'case.json'),
-      JSON.stringify({
-        kind: 'rng',
-        source: [{ object: 'numpy.random.RandomState' }],
-        config: { seeds: [1], count: 2 },
-        files: { 'words.json': { role: 'expected' } },
-        tolerance: { rule: 'exact' },
-      }),
-    )
-    const { status, lines } = await run(folder)
-    assert.equal(status, 1)
-    assert.match(lines[0]!, /^differs +words +words\.json:0 0\.words\.0 is 1791095845, expected 1/)
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+test('status 1 where a case differs, and an empty folder is refused', async t => {
+  const folder = await temporaryFolder(t)
+  await assert.rejects(run(folder), /holds no reference case/)
+  await mkdir(join(folder, 'words'))
+  await writeFile(join(folder, 'words', 'words.json'), JSON.stringify([{ seed: 1, words: [1, 2] }]))
+  await writeFile(
+    join(folder, 'words', 'case.json'),
+    JSON.stringify({
+      kind: 'rng',
+      source: [{ object: 'numpy.random.RandomState' }],
+      config: { seeds: [1], count: 2 },
+      files: { 'words.json': { role: 'expected' } },
+      tolerance: { rule: 'exact' },
+    }),
+  )
+  const { status, lines } = await run(folder)
+  assert.equal(status, 1)
+  assert.match(lines[0]!, /^differs +words +words\.json:0 0\.words\.0 is 1791095845, expected 1/)
 })

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { type CaseResult, type ConformanceOptions, conformance } from './conformance.js'
 import { type FileAnswer, type Kind, NotBuilt } from './kind.js'
 
@@ -14,11 +14,7 @@ test('every small copy of a public case is equal', async () => {
   assert.deepEqual(failed, [])
 })
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'conformance-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 async function all(path: string, options: ConformanceOptions = {}): Promise<CaseResult[]> {
   const results: CaseResult[] = []

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openDevice } from '../../runtime/index.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { encodeSafetensors, readSafetensors } from '../../weights/safetensors.js'
 import { conformance } from './conformance.js'
 
@@ -32,8 +32,7 @@ test('a loss and all its gradients are equal by WebGPU', async t => {
   const device = await openDevice('webgpu').catch((error: Error) => error.message)
   if (typeof device === 'string') return t.skip(device)
   await device.dispose()
-  const folder = await mkdtemp(join(tmpdir(), 'conformance-webgpu-'))
-  t.after(() => rm(folder, { recursive: true }))
+  const folder = await temporaryFolder(t)
   await copyVariant('eps_l2', folder)
   for await (const result of conformance(folder, { device: 'webgpu' })) {
     assert.equal(result.status, 'equal', JSON.stringify(result))

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { LatentkitError } from '../../platform/errors.js'
 import { published, tinyWeights } from '../../testing/published.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../../testing/tiny-model.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
@@ -13,11 +13,7 @@ import { openModelFile } from '../model-file.js'
 import { convert } from './index.js'
 import { pipelineOf } from './pipeline.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-convert-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 /** The weights of a model, as float32. */
 async function weightsAt(path: string | Uint8Array): Promise<Map<string, Float32Array>> {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { LatentkitError } from '../../platform/errors.js'
 import { bytesSource } from '../../platform/sources.js'
 import { hostTensor, openDevice } from '../../runtime/index.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
 import { drawing } from '../../testing/values.js'
 import { openCheckpoint } from '../../weights/checkpoint.js'
@@ -22,11 +22,7 @@ import type { ModelConfig } from '../model-config.js'
 import { decodingProgram } from '../programs.js'
 import { writeCompvis, writeDiffusers } from './index.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-export-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 const opened = async (config?: ModelConfig) =>
   checkpointModel(await openCheckpoint(bytesSource(tinyCheckpoint(config), 'tiny')))

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { describePng } from '../../image/index.js'
 import { FileError, LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'
 import { SchemaError } from '../../schema/index.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
 import { load } from '../load.js'
@@ -14,17 +14,13 @@ import type { Model } from '../model.js'
 import type { GenerateEvent, GenerateOptions } from './events.js'
 import type { GeneratedImage } from './generated-image.js'
 
-let folder: string
+const folder = await temporaryFolder()
 let model: Model
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-generate-'))
   await writeFile(join(folder, 'tiny.safetensors'), tinyCheckpoint())
   model = await load(join(folder, 'tiny.safetensors'), { threads: 1 })
 })
-after(async () => {
-  await model.dispose()
-  await rm(folder, { recursive: true })
-})
+after(() => model.dispose())
 
 async function run(prompt: string, options: GenerateOptions, from = model) {
   const events: GenerateEvent[] = []

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { hostname, tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { lockFile } from './lock.js'
 
-test('a lock keeps others out while its process works, and is taken over from one that has died', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'latentkit-lock-'))
+test('a lock keeps others out while its process works, and is taken over from one that has died', async t => {
+  const folder = await temporaryFolder(t)
   const path = join(folder, 'runs', '.lock')
   const unlock = await lockFile(path, 'The run')
   await assert.rejects(
@@ -29,5 +30,4 @@ test('a lock keeps others out while its process works, and is taken over from on
     await free()
   }
   await assert.rejects(held({ ...left, host: 'elsewhere' }), /on elsewhere.*delete this file/)
-  await rm(folder, { recursive: true })
 })

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import fs, { lstat, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import fs, { lstat, readFile, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { freeSpace, linkFile, openPart } from './part-file.js'
 
-let folder: string
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-part-'))
-})
-after(() => rm(folder, { recursive: true }))
+const folder = await temporaryFolder()
 
 test('a part is hashed over all that was ever appended to it', async () => {
   const path = join(folder, 'below', 'part')

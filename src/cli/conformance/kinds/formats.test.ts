@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict'
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../../../testing/temporary-folder.js'
 import { type CaseResult, conformance } from '../conformance.js'
 
 const good = fileURLToPath(new URL('../../../../fixtures/conformance/formats/torch_good', import.meta.url))
-let folder: string
+const folder = await temporaryFolder()
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'formats-'))
   await cp(good, folder, { recursive: true })
 })
-after(() => rm(folder, { recursive: true }))
 
 /** The verdict on a case of the reference's files with these roles. */
 async function judge(files: Record<string, object>): Promise<CaseResult> {

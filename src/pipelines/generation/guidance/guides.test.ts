@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { Image } from '../../../image/index.js'
 import { FileError } from '../../../platform/errors.js'
 import { version } from '../../../platform/version.js'
-import { type Device, type HostTensors, hostIntegers, hostTensor, openDevice } from '../../../runtime/index.js'
+import { type HostTensors, hostIntegers, hostTensor } from '../../../runtime/index.js'
 import { type Program, trace } from '../../../tensor/program.js'
 import { sizeOf } from '../../../tensor/shape.js'
 import { f32 } from '../../../tensor/tensor.js'
+import { testDevice } from '../../../testing/device.js'
 import { drawnParameters } from '../../../testing/parameters.js'
+import { temporaryFolder } from '../../../testing/temporary-folder.js'
 import { tinyCheckpoint, tinyConfig } from '../../../testing/tiny-model.js'
 import { drawing } from '../../../testing/values.js'
 import { classifierConfig, noisyClassifier } from '../../../unet/classifier.js'
@@ -33,16 +33,8 @@ const encoder = {
   num_head_channels: 32,
 }
 
-let device: Device
-let folder: string
-before(async () => {
-  device = await openDevice('cpu', { threads: 1 })
-  folder = await mkdtemp(join(tmpdir(), 'guides-'))
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
-})
+const device = await testDevice()
+const folder = await temporaryFolder()
 
 /** The derivative of `distance` along a direction, by the program's gradient and by differences. */
 async function derivatives(program: Program, given: HostTensors) {
