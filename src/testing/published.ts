@@ -124,6 +124,7 @@ const ldm = (end: number, words: Json, conditioning?: Json, first_stage_config: 
   ...(conditioning && { conditioning }),
   diffusion: betas(0.0015, end),
 })
+const five = { model_channels: 192, attention_resolutions: [8, 4, 2], channel_mult: [1, 2, 3, 5], ...transformers }
 const bert = (n_embed: number, n_layer: number, vocab_size: number, max_seq_len: number) => ({
   n_embed,
   n_layer,
@@ -230,21 +231,7 @@ const configs: readonly (readonly [string, Json])[] = [
       vq8,
     ),
   ],
-  [
-    'ldm-class',
-    ldm(
-      0.0195,
-      {
-        model_channels: 192,
-        attention_resolutions: [8, 4, 2],
-        channel_mult: [1, 2, 3, 5],
-        num_heads: 1,
-        ...transformers,
-        context_dim: 512,
-      },
-      classes(1001),
-    ),
-  ],
+  ['ldm-class', ldm(0.0195, { ...five, num_heads: 1, context_dim: 512 }, classes(1001))],
   [
     'ldm-text',
     {
@@ -253,21 +240,7 @@ const configs: readonly (readonly [string, Json])[] = [
       conditioning: { text: bert(1280, 32, 30522, 77) },
     },
   ],
-  [
-    'ldm-text',
-    ldm(
-      0.0195,
-      {
-        model_channels: 192,
-        attention_resolutions: [8, 4, 2],
-        channel_mult: [1, 2, 3, 5],
-        num_head_channels: 32,
-        ...transformers,
-        context_dim: 640,
-      },
-      { text: bert(640, 32, 30522, 77) },
-    ),
-  ],
+  ['ldm-text', ldm(0.0195, { ...five, num_head_channels: 32, context_dim: 640 }, { text: bert(640, 32, 30522, 77) })],
   [
     'ldm-layout',
     ldm(

@@ -1,29 +1,12 @@
+import type { HuggingFaceWords, OpenClipWords } from '../families/tower-words.js'
 import { rowsOf, transposed } from '../stored.js'
 import type { StoredTensor } from '../tensor-file.js'
 import { renamesBetween } from './module-names.js'
 
 /** CLIP's text encoder in the words of Hugging Face or of OpenCLIP. */
 export type TextEncoderWords =
-  | {
-      readonly vocab_size: number
-      readonly hidden_size: number
-      readonly intermediate_size: number
-      readonly num_hidden_layers: number
-      readonly num_attention_heads: number
-      readonly max_position_embeddings: number
-      readonly hidden_act: string
-      readonly layer_norm_eps: number
-      readonly projection_dim?: number | undefined
-    }
-  | {
-      readonly vocab_size: number
-      readonly width: number
-      readonly embed_dim: number
-      readonly layers: number
-      readonly heads: number
-      readonly context_length: number
-      readonly activation: string
-    }
+  | (HuggingFaceWords & { readonly hidden_act: string; readonly layer_norm_eps: number })
+  | (OpenClipWords & { readonly activation: string })
 
 interface Options {
   /** Layers that are kept: pipelines of diffusers take the last one's output where the originals take an earlier one's. */

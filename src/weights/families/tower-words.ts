@@ -8,7 +8,7 @@ export interface HuggingFaceWords {
   readonly num_hidden_layers: number
   readonly num_attention_heads: number
   readonly max_position_embeddings: number
-  readonly projection_dim?: number
+  readonly projection_dim?: number | undefined
 }
 
 /** The same by the names of openai/CLIP, which are OpenCLIP's. */
