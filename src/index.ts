@@ -43,7 +43,8 @@ export {
   ssim,
   writeStatistics,
 } from './metrics/index.js'
-export { type Adaptation, adaptModel, type Weighed } from './pipelines/adapted-model.js'
+export { type Adaptation, adaptModel, type Weighed } from './pipelines/adapters/adapted-model.js'
+export type { ImagePromptFiles } from './pipelines/adapters/image-prompt-files.js'
 export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
 export {
   type ConvertOptions,
@@ -56,7 +57,6 @@ export {
 export type { GenerateEvent, GenerateOptions, Generation } from './pipelines/generation/events.js'
 export type { GeneratedImage } from './pipelines/generation/generated-image.js'
 export type { Latents } from './pipelines/generation/latents.js'
-export type { ImagePromptFiles } from './pipelines/image-prompt-files.js'
 export { type LoadOptions, load } from './pipelines/load.js'
 export type { FirstStageOptions, MemoryOptions, Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'

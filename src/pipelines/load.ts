@@ -1,7 +1,7 @@
 import type { SourceLike } from '../platform/types.js'
 import { type DeviceName, openDevice } from '../runtime/index.js'
 import { closingOnError } from '../weights/tensor-file.js'
-import { type Adaptation, adaptModel } from './adapted-model.js'
+import { type Adaptation, adaptModel } from './adapters/adapted-model.js'
 import { type CheckpointModel, checkpointModel } from './checkpoint-model.js'
 import { type MemoryOptions, Model } from './model.js'
 import { type ModelFileOptions, openModelFile } from './model-file.js'

@@ -1,7 +1,7 @@
 import type { SourceLike } from '../../platform/types.js'
 import { validate } from '../../schema/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
-import { type Adaptation, adaptModel } from '../adapted-model.js'
+import { type Adaptation, adaptModel } from '../adapters/adapted-model.js'
 import { checkpointModel } from '../checkpoint-model.js'
 import { modelConfig } from '../model-config.js'
 import { type ModelFileOptions, openModelFile } from '../model-file.js'

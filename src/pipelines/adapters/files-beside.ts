@@ -1,10 +1,10 @@
-import { readersOf } from '../conditioning/index.js'
-import { FileError } from '../platform/errors.js'
-import { expectTensors } from '../weights/expect-tensors.js'
-import { quoted, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
-import type { CheckpointModel } from './checkpoint-model.js'
-import { type ModelConfig, trainedSize } from './model-config.js'
-import { conditionProgram, denoisingProgram } from './programs.js'
+import { readersOf } from '../../conditioning/index.js'
+import { FileError } from '../../platform/errors.js'
+import { expectTensors } from '../../weights/expect-tensors.js'
+import { quoted, type TensorFile, type TensorInfo } from '../../weights/tensor-file.js'
+import type { CheckpointModel } from '../checkpoint-model.js'
+import { type ModelConfig, trainedSize } from '../model-config.js'
+import { conditionProgram, denoisingProgram } from '../programs.js'
 
 /** A file whose network stands beside a model's own. */
 export interface FileBeside {

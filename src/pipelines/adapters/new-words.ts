@@ -1,7 +1,7 @@
-import { normal } from '../nn/initialisers.js'
-import { type Program, reparameterise } from '../tensor/program.js'
-import { concat } from '../tensor/slice.js'
-import type { TensorInfo } from '../weights/tensor-file.js'
+import { normal } from '../../nn/initialisers.js'
+import { type Program, reparameterise } from '../../tensor/program.js'
+import { concat } from '../../tensor/slice.js'
+import type { TensorInfo } from '../../weights/tensor-file.js'
 
 /** Where text encoders keep the vectors of their tokens: LDM's, CLIP's and OpenCLIP's, alone or one of several. */
 const tables =

@@ -1,13 +1,13 @@
-import { type ImageProjectionConfig, imageProjectionConfigOf } from '../conditioning/image-projection.js'
-import { locate } from '../hub/index.js'
-import type { ClipVisionConfig } from '../perceptual/clip-vision.js'
-import { clipVisionConfigOf } from '../perceptual/feature-networks.js'
-import { FileError } from '../platform/errors.js'
-import type { SourceLike } from '../platform/types.js'
-import type { Parameter } from '../tensor/program.js'
-import { openWeights } from '../weights/open-weights.js'
-import { type Rename, underPrefix } from '../weights/rename.js'
-import { closingOnError, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
+import { type ImageProjectionConfig, imageProjectionConfigOf } from '../../conditioning/image-projection.js'
+import { locate } from '../../hub/index.js'
+import type { ClipVisionConfig } from '../../perceptual/clip-vision.js'
+import { clipVisionConfigOf } from '../../perceptual/feature-networks.js'
+import { FileError } from '../../platform/errors.js'
+import type { SourceLike } from '../../platform/types.js'
+import type { Parameter } from '../../tensor/program.js'
+import { openWeights } from '../../weights/open-weights.js'
+import { type Rename, underPrefix } from '../../weights/rename.js'
+import { closingOnError, type TensorFile, type TensorInfo } from '../../weights/tensor-file.js'
 
 /** A picture as a prompt: an IP-adapter, the CLIP that sees the picture for it, and how much the picture counts. */
 export interface ImagePromptFiles {

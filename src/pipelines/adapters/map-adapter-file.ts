@@ -1,11 +1,11 @@
-import { type MapAdapterConfig, mapAdapterConfigOf } from '../conditioning/map-adapter-network.js'
-import { locate } from '../hub/index.js'
-import { FileError } from '../platform/errors.js'
-import type { SourceLike } from '../platform/types.js'
-import { openWeights } from '../weights/open-weights.js'
-import { type Rename, renamedFile, underPrefix } from '../weights/rename.js'
-import { closingOnError, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
-import { factorOf, type ModelConfig } from './model-config.js'
+import { type MapAdapterConfig, mapAdapterConfigOf } from '../../conditioning/map-adapter-network.js'
+import { locate } from '../../hub/index.js'
+import { FileError } from '../../platform/errors.js'
+import type { SourceLike } from '../../platform/types.js'
+import { openWeights } from '../../weights/open-weights.js'
+import { type Rename, renamedFile, underPrefix } from '../../weights/rename.js'
+import { closingOnError, type TensorFile, type TensorInfo } from '../../weights/tensor-file.js'
+import { factorOf, type ModelConfig } from '../model-config.js'
 
 /** An opened T2I-adapter, by the original's names. */
 export interface MapAdapterFile {
