@@ -9,7 +9,7 @@ import type { Target } from '../target.js'
  * Bytes by which weights may grow where the target does not say: a tenth, at least what small networks have use for and
  * at most what gains at the 64x64 level of Stable Diffusion's UNet, whose peak then equals PyTorch's.
  */
-const defaultGrowth = (weights: number): number => Math.min(Math.max(weights / 10, 32 * 2 ** 20), 192 * 2 ** 20)
+const defaultGrowth = (weights: number): number => Math.min(Math.max(weights / 10, 24 * 2 ** 20), 192 * 2 ** 20)
 
 /** Fewer tiles than this leave a product that waits for its weights; more where they are transformed in every run. */
 const fewestTiles = { kept: 16, transformed: 64 }
