@@ -100,6 +100,8 @@ export const a1111: Profile = {
     return fromNoiseAlone(kDiffusionSteps(rounded, rules, levels))
   },
   // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
+  // modules/processing.py, process_images_inner: x_sample.astype(np.uint8).
+  rounding: 'truncate',
   fromPicture: {
     taken: (steps, strength, sampler) =>
       Math.floor(Math.min(strength, 0.999) * steps) + (byTimesteps(sampler) ? -1 : 1),

@@ -58,6 +58,8 @@ export const comfyui: Profile = {
     return fromTop ? { steps, startScale: 1 } : fromNoiseAlone(steps)
   },
   // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
+  // nodes.py, SaveImage: np.clip(i, 0, 255).astype(np.uint8).
+  rounding: 'truncate',
   fromPicture: {
     planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
     taken: steps => steps,

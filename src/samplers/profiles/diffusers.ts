@@ -119,8 +119,10 @@ export const diffusers: Profile = {
       startScale: startScaleOf(name, plan),
     }
   },
-  // pipeline_stable_diffusion_img2img.py, get_timesteps.
-  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps) },
+  // pipeline_stable_diffusion_img2img.py, get_timesteps; prepare_latents, where retrieve_latents samples.
+  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps), draws: true },
+  // image_processor.py, numpy_to_pil.
+  rounding: 'round',
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
   noise: plainNoise,
 }

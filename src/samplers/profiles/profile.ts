@@ -44,6 +44,8 @@ export interface PictureRules {
   taken(steps: number, strength: number, sampler: SamplerName): number
   /** Whether the picture is noised to one level above that of the first step. */
   above?(sampler: SamplerName): boolean
+  /** Whether latents are drawn about what the encoder tells, by the picture's own generator and before its noise. */
+  readonly draws?: true
 }
 
 /** Steps, and what unit normals are multiplied by to start, in the coordinates that the network sees. */
@@ -77,6 +79,8 @@ export interface Profile {
   readonly formulas?: Partial<Readonly<Record<SamplingSchedule, Levels>>>
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
   readonly fromPicture: PictureRules
+  /** How its pictures become bytes. */
+  readonly rounding: 'truncate' | 'round'
   /** How its samplers differ from the table's. */
   options?(request: WayRequest): Omit<SampleOptions, 'noise' | 'eta'>
   noise(request: NoiseRequest, rules: SamplerRules): BatchNoise

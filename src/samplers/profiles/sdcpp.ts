@@ -54,6 +54,8 @@ export const sdcpp: Profile = {
   },
   options: () => ({ wholeImages: true }),
   // src/stable-diffusion.cpp, t_enc.
+  // ggml_extend.hpp: (uint8_t)(value * 255.0f).
+  rounding: 'truncate',
   fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
   noise: plainNoise,
 }
