@@ -39,14 +39,14 @@ interface Painted {
   readonly latents: Float32Array
 }
 interface Made extends Painted {
-  /** After each step. */
+  /** As often as asked for. */
   readonly previews: readonly Uint8Array[]
   readonly leftOut: number
   readonly settings: object
 }
 
 async function run(prompt: string, options: GenerateOptions = {}, name: keyof typeof models = 'own'): Promise<Made> {
-  const settings = { seed: 3, steps: 4, guidance: 8, promptStyle: 'a1111', previewEvery: 1, ...options } as const
+  const settings = { seed: 3, steps: 4, guidance: 8, promptStyle: 'a1111', ...options } as const
   const previews: Uint8Array[] = []
   let leftOut = -1
   for await (const event of models[name].generate(prompt, settings)) {
@@ -106,12 +106,14 @@ test('prompts joined by AND count by their weights', async () => {
 })
 
 test('a prompt changes over the steps', async () => {
-  const [red, a] = [await run('red'), await run('a')]
+  const seen = { previewEvery: 1 }
+  const [red, a] = [await run('red', seen), await run('a')]
   same(await run('[red:a:1.0]'), red)
   same(await run('[red:a:0]'), a)
   same(await run('red', { negativePrompt: '[car:a:1.0]' }), await run('red', { negativePrompt: 'car' }))
-  const late = await run('[red:a:0.25]')
+  const late = await run('[red:a:0.25]', seen)
   // A1111 shows a stage for one call more than its steps.
+  assert.equal(red.previews.length, 3)
   assert.deepEqual(late.previews.slice(0, 2), red.previews.slice(0, 2))
   apart(late, red)
   apart(late, a)
