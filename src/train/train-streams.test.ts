@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Device, openDevice } from '../runtime/index.js'
+import { testDevice } from '../testing/device.js'
+import { temporaryFolder } from '../testing/temporary-folder.js'
 import { all, losses } from '../testing/train-events.js'
 import { dataSettings } from './data-settings.js'
 import { diffusionRecipe } from './diffusion/recipe.js'
@@ -19,21 +19,15 @@ const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/data/${n
 const rarely = { evaluate_every: 99, sample_every: 99, checkpoint_every: 99 }
 const training = { batch: 2, learning_rate: 1e-3, ...rarely }
 
-let folder: string
-let device: Device
+const folder = await temporaryFolder()
+const device = await testDevice()
 let damaged: string
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'latentkit-streams-'))
-  device = await openDevice('cpu', { threads: 1 })
   // A picture of the shard becomes noise, and its end is cut off.
   const bytes = await readFile(join(fixture('shards'), 'dots-000.tar'))
   damaged = join(folder, 'damaged.tar')
   const png = bytes.lastIndexOf('\x89PNG', bytes.length, 'latin1')
   await writeFile(damaged, bytes.fill(7, png + 30, png + 60).subarray(0, png + 600))
-})
-after(async () => {
-  await device.dispose()
-  await rm(folder, { recursive: true })
 })
 
 async function untilStep(step: number, run: (signal: AbortSignal) => AsyncIterable<TrainEvent>): Promise<TrainEvent[]> {
