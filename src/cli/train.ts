@@ -2,7 +2,7 @@ import { basename, dirname, extname, join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import { fileInfo, lockFile, processor, readText, writeFileAtomic } from '#platform'
-import { type ConditioningName, conditionings, withFiles } from '../conditioning/index.js'
+import { type ConditioningName, conditionings, type RequestField, withFiles } from '../conditioning/index.js'
 import { FileError } from '../platform/errors.js'
 import { type Device, openDevice } from '../runtime/index.js'
 import { type Command, parseConfig, UsageError } from '../schema/index.js'
@@ -247,7 +247,8 @@ async function fineTune(
 function wordsOf({ conditioning = {}, samples }: DiffusionRecipe): string {
   const prompt = conditioning.text || conditioning.clip_text ? ` ${quoted(samples.prompts?.[0] ?? 'a prompt')}` : ''
   const given = Object.keys(conditioning) as ConditioningName[]
-  const needed = new Set(given.flatMap(name => (name === 'neighbours' ? [] : Object.keys(conditionings[name].request))))
+  const fields = given.flatMap(name => Object.entries<RequestField>(conditionings[name].request))
+  const needed = new Set(fields.flatMap(([name, { optional }]) => (optional ? [] : name)))
   const known: Record<string, string | undefined> = { class: conditioning.class?.names?.[0] }
   const words = [...needed].map(field => ` --${field} ${known[field] === undefined ? '…' : quoted(known[field])}`)
   return prompt + words.join('')

@@ -64,6 +64,7 @@ const clipSkip: RequestField<number> = {
   describe:
     "take the context from another layer of CLIP, as the prompt style's tool counts: a1111 and comfyui from 1, the last; plain, as diffusers, layers left out beyond the model's own",
   placeholder: 'N',
+  optional: true,
   read: Number,
   label: 'Clip skip',
   show: String,

@@ -156,6 +156,8 @@ export interface RequestField<T = unknown> {
   /** For help and documents; `placeholder` is what the command line takes. */
   readonly describe: string
   readonly placeholder: string
+  /** Whether a model that knows it does without it. */
+  readonly optional?: boolean
   /** Reads the flag's text. */
   read(text: string): unknown
   /** What the value is called in a picture's settings, if not by the field's name. */

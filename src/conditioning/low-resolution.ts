@@ -42,6 +42,7 @@ export const lowResolution = {
       schema: z.int().nonnegative(),
       describe: `noise on the small picture, a time that the upscaler is told: more lets it invent more (default ${usualLevel})`,
       placeholder: 'TIME',
+      optional: true,
       label: 'Noise level',
       read: Number,
       show: String,

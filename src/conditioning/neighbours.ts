@@ -44,11 +44,12 @@ export const neighbours = {
   recipe,
   sees: ['pixels'],
   request: {
-    image: imageField,
+    image: { ...imageField, optional: true },
     neighbours: {
       schema: z.union([z.string(), z.custom<Neighbours>(value => (value as Neighbours)?.data instanceof Float32Array)]),
       describe: 'pictures to retrieve from, for models of that: a folder (default those of training)',
       placeholder: 'FOLDER',
+      optional: true,
       read: text => text,
     },
     embedder: {
@@ -56,6 +57,7 @@ export const neighbours = {
       describe:
         'weights of the network that the model was trained to find such pictures by, if not the bundled one; a prompt needs a whole CLIP',
       placeholder: 'FILE',
+      optional: true,
       read: text => text,
     },
   },

@@ -29,6 +29,7 @@ export const promptStyle: RequestField<PromptStyleName> = {
     'how prompts are read: plain text (the default); a1111: (weights:1.2), [less], BREAK, AND, [from:to:when], [by|turns]; ' +
     'comfyui: (weights:1.2), embedding:name; these two of any length',
   placeholder: styleNames.join('|'),
+  optional: true,
   label: 'Prompt style',
   read: text => text,
   show: String,

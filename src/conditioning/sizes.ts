@@ -37,6 +37,7 @@ type Config = z.output<typeof config>
 const scores = { positive: 6, negative: 2.5 } as const
 
 const pairField = (label: string, describe: string, between: 'x' | ',', least: number): RequestField<Pair> => ({
+  optional: true,
   label,
   schema: z.tuple([z.int().min(least).max(65536), z.int().min(least).max(65536)]),
   describe,
@@ -55,6 +56,7 @@ function pairOf(text: string, between: string): Pair {
 }
 
 const scoreField = (label: string, describe: string): RequestField<number> => ({
+  optional: true,
   label,
   schema: z.number().min(0).max(100),
   describe,

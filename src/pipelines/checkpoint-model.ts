@@ -1,5 +1,6 @@
 import { type ConditionsReader, deepestCondition, readersOf } from '../conditioning/index.js'
 import { modelSchedule } from '../diffusion/index.js'
+import type { Size } from '../image/index.js'
 import { FileError } from '../platform/errors.js'
 import { validate } from '../schema/index.js'
 import type { Program } from '../tensor/program.js'
@@ -7,9 +8,8 @@ import type { Checkpoint } from '../weights/checkpoint.js'
 import { expectTensors } from '../weights/expect-tensors.js'
 import { whyUnneeded } from '../weights/families/index.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
-import { encodingProgram } from './generation/encode.js'
 import { type ModelConfig, modelConfig, trainedSize } from './model-config.js'
-import { conditionProgram, decodingProgram, denoisingProgram, type Size } from './programs.js'
+import { conditionProgram, decodingProgram, denoisingProgram, encodingProgram } from './programs.js'
 
 /** Tensors that can be read one by one. */
 export type ReadableWeights = Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>

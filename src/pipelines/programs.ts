@@ -1,18 +1,13 @@
 import { latentChannels } from '../autoencoder/config.js'
 import { type ClipSkipRule, inputsOf, type Place, textShapeOf, withClipSkip } from '../conditioning/index.js'
+import type { Size } from '../image/index.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, type Spec, type Tensor } from '../tensor/tensor.js'
 import { topological } from '../tensor/walk.js'
 import { deepestReused, withDeep } from '../unet/deep-reuse.js'
 import { factorOf, type ModelConfig } from './model-config.js'
 import { type NetworkVariant, variantChanges } from './network-variant.js'
-import { decodeLatents, embed, predict } from './networks.js'
-
-/** Pixels of a picture. */
-export interface Size {
-  readonly width: number
-  readonly height: number
-}
+import { decodeLatents, embed, encodeImages, predict, toModelScale } from './networks.js'
 
 /** [channels, height, width] of the latents of a picture. */
 export function latentShape(config: ModelConfig, { width, height }: Size): readonly [number, number, number] {
@@ -119,3 +114,9 @@ function withoutUnused(program: Program): Program {
 /** Latents `z` [batch, c, h, w] of the diffusion model -> `images` [batch, 3, height, width] in [-1, 1], for any batch. */
 export const decodingProgram = (config: ModelConfig, size: Size): Program =>
   trace({ z: f32(-1, ...latentShape(config, size)) }, (at, { z }) => ({ images: decodeLatents(at, config, z) }))
+
+/** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, the means of their latents as the diffusion model has them. */
+export const encodingProgram = (config: ModelConfig, { width, height }: Size): Program =>
+  trace({ images: f32(-1, 3, height, width) }, (at, { images }) => ({
+    z: toModelScale(config, encodeImages(at, config, images).mean),
+  }))

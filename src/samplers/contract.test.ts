@@ -75,19 +75,21 @@ for (const name of names) {
   })
 
   const { alone }: Sampler = samplers[name]
-  test(`${name}: an image of a batch comes out as it would alone`, { skip: alone ?? false }, async () => {
-    const draw = (seeds: number[]) => {
-      const generators = seeds.map(torchGenerator)
-      return () => Float32Array.from(generators.flatMap(g => [...g.randn(3)]))
-    }
-    const run = async (seeds: number[]) => {
-      const noise = draw(seeds)
-      return (await result(name, wavy, noise(), { noise })).last
-    }
-    const together = await run([1, 2])
-    assert.deepEqual(together.slice(0, 3), await run([1]))
-    assert.deepEqual(together.slice(3), await run([2]))
-  })
+  // The steps of others depend on what they see: they paint pictures one by one anyway.
+  if (!alone)
+    test(`${name}: an image of a batch comes out as it would alone`, async () => {
+      const draw = (seeds: number[]) => {
+        const generators = seeds.map(torchGenerator)
+        return () => Float32Array.from(generators.flatMap(g => [...g.randn(3)]))
+      }
+      const run = async (seeds: number[]) => {
+        const noise = draw(seeds)
+        return (await result(name, wavy, noise(), { noise })).last
+      }
+      const together = await run([1, 2])
+      assert.deepEqual(together.slice(0, 3), await run([1]))
+      assert.deepEqual(together.slice(3), await run([2]))
+    })
 
   test(`${name}: the same seed makes the same, and every question is about a timestep that the model knows`, async () => {
     for (const schedule of Object.keys(schedules) as SamplingSchedule[]) {

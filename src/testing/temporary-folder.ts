@@ -8,7 +8,7 @@ interface Ending {
   after(last: () => Promise<void>): void
 }
 
-/** An empty folder until the given test ends, or all tests of the file. */
+/** An empty folder until the given test ends, or all tests of the file. To be awaited before the first test: the runner ends when all it knows of have. */
 export async function temporaryFolder(test: Ending = { after }): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'latentkit-'))
   test.after(() => rm(folder, { recursive: true, force: true }))

@@ -9,12 +9,12 @@ import { type FileAnswer, type Kind, NotBuilt } from './kind.js'
 
 const copies = fileURLToPath(new URL('../../../fixtures/conformance', import.meta.url))
 
+const folder = await temporaryFolder()
+
 test('every small copy of a public case is equal', async () => {
   const failed = (await all(copies)).filter(({ status }) => status !== 'equal')
   assert.deepEqual(failed, [])
 })
-
-const folder = await temporaryFolder()
 
 async function all(path: string, options: ConformanceOptions = {}): Promise<CaseResult[]> {
   const results: CaseResult[] = []

@@ -1,7 +1,6 @@
-import { type Image, pixelsToImage } from '../../image/index.js'
+import { type Image, pixelsToImage, type Size } from '../../image/index.js'
 import { hostTensor } from '../../runtime/index.js'
 import { type ProfileName, profiles } from '../../samplers/index.js'
-import type { Size } from '../programs.js'
 import { joined } from './noise.js'
 import type { Stage } from './stage.js'
 import { tiled } from './windows/tiled.js'

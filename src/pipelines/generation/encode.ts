@@ -1,21 +1,11 @@
 import { type Image, imageToPixels } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { hostTensor } from '../../runtime/index.js'
-import { type Program, trace } from '../../tensor/program.js'
-import { f32 } from '../../tensor/tensor.js'
-import { factorOf, type ModelConfig } from '../model-config.js'
-import { encodeImages, toModelScale } from '../networks.js'
-import type { Size } from '../programs.js'
+import { factorOf } from '../model-config.js'
 import type { Latents } from './latents.js'
 import type { Stage } from './stage.js'
 import { tiled } from './windows/tiled.js'
 import { wrapsOf } from './windows/variant.js'
-
-/** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, the means of their latents as the diffusion model has them. */
-export const encodingProgram = (config: ModelConfig, { width, height }: Size): Program =>
-  trace({ images: f32(-1, 3, height, width) }, (at, { images }) => ({
-    z: toModelScale(config, encodeImages(at, config, images).mean),
-  }))
 
 /**
  * Latents of a picture of the stage's size: their mean, so that a picture starts from the same every time; by tiles if the

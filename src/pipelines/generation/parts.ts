@@ -6,9 +6,15 @@ import type { Program } from '../../tensor/program.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
 import type { ModelConfig } from '../model-config.js'
 import { networkVariantOf } from '../network-variant.js'
-import { conditionProgram, type DenoiserVariant, decodingProgram, denoisingProgram, outerProgram } from '../programs.js'
+import {
+  conditionProgram,
+  type DenoiserVariant,
+  decodingProgram,
+  denoisingProgram,
+  encodingProgram,
+  outerProgram,
+} from '../programs.js'
 import type { Plan } from '../settings/plan.js'
-import { encodingProgram } from './encode.js'
 import { commonChunks } from './texts.js'
 import { circularWithin, type SeeingVariant, seeingVariantOf } from './windows/variant.js'
 

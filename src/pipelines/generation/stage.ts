@@ -1,8 +1,10 @@
+import type { Level } from '../../diffusion/index.js'
+import type { Image } from '../../image/index.js'
 import type { Device } from '../../runtime/index.js'
+import type { BatchNoise, Before, Noise, Sampling, SamplingModel } from '../../samplers/index.js'
 import type { CheckpointModel } from '../checkpoint-model.js'
 import type { Plan } from '../settings/plan.js'
 import type { Parts } from './parts.js'
-import type { Start } from './start.js'
 
 /*
  * A generation is stages, one file each, that know of one another only what these types say:
@@ -50,4 +52,32 @@ export interface Batch {
   readonly first: number
   /** [batch, channels, height, width]. */
   readonly shape: readonly [number, number, number, number]
+}
+
+/** The way from noise to a picture. */
+export interface Way {
+  /** Its number of steps. */
+  readonly steps: number
+  /** Where it begins. */
+  readonly start: Level
+  /** What unit normals are multiplied by to start from noise alone. */
+  readonly startScale: number
+  /** The noise of a batch: each of its pictures draws by its own seed alone. */
+  noise(batch: Pick<Batch, 'seeds' | 'first' | 'shape'>): BatchNoise
+  /** Goes it from latents at the start's level. */
+  run(
+    model: Pick<SamplingModel, 'network' | 'parameterization'>,
+    x: Float32Array,
+    options: { readonly noise: Noise; readonly before?: Before | undefined },
+  ): Sampling
+}
+
+/** What the pictures of a generation start from. */
+export interface Start {
+  /** The part of the picture that stays, if a mask says so. */
+  readonly known: Known | undefined
+  /** Latents of a batch at the level where its way begins. */
+  latents(way: Way, noise: BatchNoise, batch: Batch): Float32Array
+  /** What is done to a finished picture: what is known stays as it is. */
+  finish(picture: Image): Image
 }

@@ -1,23 +1,12 @@
 import { addNoise } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
-import { type BatchNoise, scale } from '../../samplers/index.js'
+import { scale } from '../../samplers/index.js'
 import { encode } from './encode.js'
 import { knownPart } from './known-part.js'
 import { checkLatents, type Latents } from './latents.js'
 import { joined } from './noise.js'
-import type { Batch, Known, Stage } from './stage.js'
-import type { Way } from './way.js'
-
-/** What the pictures of a generation start from. */
-export interface Start {
-  /** The part of the picture that stays, if a mask says so. */
-  readonly known: Known | undefined
-  /** Latents of a batch at the level where its way begins. */
-  latents(way: Way, noise: BatchNoise, batch: Batch): Float32Array
-  /** What is done to a finished picture: what is known stays as it is. */
-  finish(picture: Image): Image
-}
+import type { Stage, Start } from './stage.js'
 
 /**
  * Encodes what a plan starts from.

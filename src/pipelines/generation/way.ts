@@ -1,38 +1,16 @@
 import { type Level, type Step, samplingPlan } from '../../diffusion/index.js'
 import {
   type BatchNoise,
-  type Before,
-  type Noise,
   plainNoise,
   profileNoise,
   profiles,
   profileWay,
   type SampleOptions,
-  type Sampling,
-  type SamplingModel,
   type SeededPicture,
   sample,
 } from '../../samplers/index.js'
 import type { Plan } from '../settings/plan.js'
-import type { Batch, Work } from './stage.js'
-
-/** The way from noise to a picture. */
-export interface Way {
-  /** Its number of steps. */
-  readonly steps: number
-  /** Where it begins. */
-  readonly start: Level
-  /** What unit normals are multiplied by to start from noise alone. */
-  readonly startScale: number
-  /** The noise of a batch: each of its pictures draws by its own seed alone. */
-  noise(batch: Pick<Batch, 'seeds' | 'first' | 'shape'>): BatchNoise
-  /** Goes it from latents at the start's level. */
-  run(
-    model: Pick<SamplingModel, 'network' | 'parameterization'>,
-    x: Float32Array,
-    options: { readonly noise: Noise; readonly before?: Before | undefined },
-  ): Sampling
-}
+import type { Way, Work } from './stage.js'
 
 interface Course {
   readonly path: readonly Step[]

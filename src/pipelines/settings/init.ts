@@ -1,9 +1,8 @@
 import { type ConditioningConfig, conditionings } from '../../conditioning/index.js'
-import { crop, flatten, type Image, resizeImage } from '../../image/index.js'
+import { crop, flatten, type Image, resizeImage, type Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { Latents } from '../generation/latents.js'
 import { factorOf, type ModelConfig, trainedSize } from '../model-config.js'
-import type { Size } from '../programs.js'
 import { unitOf } from './size.js'
 
 /** What a generation starts from instead of noise alone. */

@@ -1,6 +1,6 @@
+import type { Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { factorOf, type ModelConfig } from '../model-config.js'
-import type { Size } from '../programs.js'
 
 /** What the sides of a picture are multiples of: the first stage halves it, and the UNet again at each of its levels. */
 export const unitOf = (config: ModelConfig): number =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type FirstStageConfig, firstStageConfig, latentChannels } from '../../autoencoder/config.js'
 import { assumedConditions, withFiles } from '../../conditioning/index.js'
@@ -84,10 +84,15 @@ const stage = (kind: string, f: number, channels: number): FirstStageConfig =>
     },
   })
 
+const folder = await temporaryFolder()
+const device = await testDevice()
+const picture = await decodeImage(await readFile(join(scenes, '4.jpg')))
+const twins = await recipesIn(join(configs, 'tiny'))
+const big = await recipesIn(configs)
+
 test('every configuration of the paper fits its first stage, and has as many parameters as published', async () => {
-  const recipes = await recipesIn(configs)
-  assert.ok(recipes.length >= 19)
-  for (const [name, recipe] of recipes) {
+  assert.ok(big.length >= 19)
+  for (const [name, recipe] of big) {
     const stage = stageOf(recipe)
     const model = diffusionModel(recipe, stage, assumedConditions(recipe.conditioning))
     const side = Number(model.unet_config!.image_size)
@@ -103,13 +108,6 @@ test('every configuration of the paper fits its first stage, and has as many par
     const all = count('model.') + count('cond_stage_model.') + ((1280 + 1) * 30522) / 1e6
     assert.ok(Math.abs(all - 1450) < 10, `${name}: ${all}M in all`)
   }
-})
-
-const folder = await temporaryFolder()
-const device = await testDevice()
-let picture: Image
-before(async () => {
-  picture = await decodeImage(await readFile(join(scenes, '4.jpg')))
 })
 
 /** A first stage that was never trained. */
@@ -143,9 +141,6 @@ function requestOf({ conditioning = {}, data }: DiffusionRecipe): GenerateSettin
     ...(conditioning.low_resolution && { image: resizeImage(picture, data.size / 4, data.size / 4) }),
   }
 }
-
-const twins = await recipesIn(join(configs, 'tiny'))
-const big = await recipesIn(configs)
 
 test('every configuration of the paper has a tiny twin with the same conditions', () => {
   const paper = big.filter(([name]) => !name.startsWith('emoji'))

@@ -45,6 +45,9 @@ const millions = ({ parameters }: Program, scope: string) =>
 const attentions = ({ parameters }: Program) =>
   new Set(parameters.flatMap(({ name }) => /(down\.\d+|mid)\.attn/.exec(name)?.[1] ?? []))
 
+const folder = await temporaryFolder()
+const device = await testDevice()
+
 test('every full-size first stage is traced, with the sizes that were published', async () => {
   for (const [name, { latents, codes, size }] of Object.entries(published)) {
     const recipe = await recipeAt(join(configs, `${name}.yaml`))
@@ -72,9 +75,6 @@ function attentionsOf({ ddconfig }: AutoencoderConfig | VqConfig): Set<string> {
   const down = [...levels].filter(level => ddconfig.attn_resolutions.includes(ddconfig.resolution / 2 ** level))
   return new Set(ddconfig.attn_type === 'none' ? [] : [...down.map(level => `down.${level}`), 'mid'])
 }
-
-const folder = await temporaryFolder()
-const device = await testDevice()
 
 for (const name of Object.keys(published)) {
   test(`${name} has a tiny twin, which trains on photographs`, async () => {

@@ -1,6 +1,6 @@
 import { grad } from '../../../autodiff/index.js'
 import type { ModelPrediction } from '../../../diffusion/index.js'
-import { resizePlanes } from '../../../image/index.js'
+import { resizePlanes, type Size } from '../../../image/index.js'
 import { type Circular, circular } from '../../../nn/circular.js'
 import { perceptualDistance } from '../../../perceptual/distance.js'
 import { oneHot } from '../../../tensor/arg.js'
@@ -16,7 +16,7 @@ import { neg, square } from '../../../tensor/unary.js'
 import { type ClassifierConfig, noisyClassifier } from '../../../unet/classifier.js'
 import type { ModelConfig } from '../../model-config.js'
 import { decodeLatents, predict } from '../../networks.js'
-import { latentShape, type Size } from '../../programs.js'
+import { latentShape } from '../../programs.js'
 
 /** Inputs by name. */
 type Specs = Readonly<Record<string, Spec>>

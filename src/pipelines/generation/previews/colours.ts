@@ -1,6 +1,5 @@
 import { solveLinear } from '../../../diffusion/index.js'
-import { type Image, pixelsToImage, resizePlanes } from '../../../image/index.js'
-import type { Size } from '../../programs.js'
+import { type Image, pixelsToImage, resizePlanes, type Size } from '../../../image/index.js'
 
 type Shape = readonly [channels: number, height: number, width: number]
 

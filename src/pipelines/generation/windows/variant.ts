@@ -1,5 +1,5 @@
+import type { Size } from '../../../image/index.js'
 import type { Circular } from '../../../nn/circular.js'
-import type { Size } from '../../programs.js'
 
 /** How a plan's networks see its pictures. */
 export interface SeeingVariant {
