@@ -183,7 +183,7 @@ export const cases = [
     tokens: 77,
     steps: 5,
   },
-  // Weights at the points of Winograd's algorithm take memory: none, as by default, and 1 GiB.
+  // Weights at the points of Winograd's algorithm take memory: none, what they may by default, and 1 GiB.
   ...[
     ['plain', 0],
     ['weights by default', undefined],

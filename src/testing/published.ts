@@ -44,6 +44,9 @@ const betas = (linear_start: number, linear_end: number, parameterization = 'eps
 })
 const unet = (words: Json) => ({ in_channels: 4, out_channels: 4, model_channels: 320, num_res_blocks: 2, ...words })
 const transformers = { use_spatial_transformer: true, transformer_depth: 1 }
+/** The UNet of Stable Diffusion 1 and 2. */
+const sdUnet = (words: Json) =>
+  unet({ image_size: 64, attention_resolutions: [4, 2, 1], channel_mult: [1, 2, 4, 4], ...transformers, ...words })
 
 const clipL = {
   vocab_size: 49408,
@@ -71,30 +74,13 @@ const xl = [{ ...clipL, layer: 'penultimate', normalised: false, padding: 'end' 
 const sd1 = (in_channels: number, conditioning: Json = {}) => ({
   first_stage_config: kl8,
   scale_factor: 0.18215,
-  unet_config: unet({
-    image_size: 64,
-    in_channels,
-    attention_resolutions: [4, 2, 1],
-    channel_mult: [1, 2, 4, 4],
-    num_heads: 8,
-    ...transformers,
-    context_dim: 768,
-  }),
+  unet_config: sdUnet({ in_channels, num_heads: 8, context_dim: 768 }),
   conditioning: { clip_text: first, ...conditioning },
   diffusion: betas(0.00085, 0.012),
 })
 const sd2 = (in_channels: number, conditioning: Json = {}) => ({
   ...sd1(in_channels),
-  unet_config: unet({
-    image_size: 64,
-    in_channels,
-    attention_resolutions: [4, 2, 1],
-    channel_mult: [1, 2, 4, 4],
-    num_head_channels: 64,
-    ...transformers,
-    use_linear_in_transformer: true,
-    context_dim: 1024,
-  }),
+  unet_config: sdUnet({ in_channels, num_head_channels: 64, use_linear_in_transformer: true, context_dim: 1024 }),
   conditioning: { clip_text: second, ...conditioning },
 })
 const sdxl = (last: string, embedders: readonly Json[], words: Json, conditioning: Json = {}) => ({
