@@ -15,6 +15,7 @@ import {
 import { flipHorizontal, type Image, type Size, writePixels } from '../../image/index.js'
 import { factorOf } from '../../pipelines/model-config.js'
 import { encodeImages } from '../../pipelines/networks.js'
+import { joinBytes } from '../../platform/bytes.js'
 import { FileError } from '../../platform/errors.js'
 import { type Executable, hostTensor } from '../../runtime/index.js'
 import { trace } from '../../tensor/program.js'
@@ -136,7 +137,7 @@ export async function* encodeFile(
   const left = [...skipped, ...source.skipped.examples]
   await writeLatents(path, {
     ...{ records, mean: joined('mean'), logvar: joined('logvar'), mirrored, next, skipped: left },
-    seen: keeps && concatenated(seen, seenBytes),
+    seen: keeps && joinBytes(seen),
   })
   yield { type: 'prepare', what: 'encoding pictures', step: next ? next[0] : source.parts, total: source.parts }
 }
@@ -163,16 +164,6 @@ function keptOf({ whole, window, image, map, hint }: Look, keeps: readonly Sight
   )
   const [pixels, classes, hints] = bytes.map(({ length }) => length) as [number, number, number]
   return { record: { whole, window, begin, pixels, map: classes, hint: hints } satisfies SeenRecord, bytes }
-}
-
-function concatenated(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }
 
 /** What a file of latents keeps of a sample. */
