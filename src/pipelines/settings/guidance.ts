@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
+import { oneOf, spaced } from './lines.js'
 
+const methods = ['cfg', 'cfg++'] as const
 const scale = z.number().min(0).max(1000)
 const blocks = z.array(z.string()).min(1).default(['middle_block'])
 
@@ -10,7 +12,7 @@ export const guidance = settingsGroup({
     guidance: scale.default(3).describe('how far prompt, class and the like lead the network; 1 is its plain answer'),
     negativePrompt: z.string().default('').describe('what guidance leads away from'),
     guidanceMethod: z
-      .enum(['cfg', 'cfg++'])
+      .enum(methods)
       .default('cfg')
       .describe('cfg++: noise is added again as the unconditional answer has it, with guidance from 0 to 1 (by ddim)'),
     guidanceFrom: z
@@ -63,32 +65,18 @@ export const guidance = settingsGroup({
         }
       : undefined
   },
-  show: plan => ({
-    'Guidance method': plan.guidanceMethod === 'cfg' ? undefined : plan.guidanceMethod,
-    'Guidance from': plan.guidanceFrom,
-    'Guidance to': plan.guidanceTo,
-    'CFG rescale phi': plan.guidanceRescale || undefined,
-    'Mimic scale': plan.mimicScale,
-    'Threshold percentile': plan.mimicScale === undefined ? undefined : plan.mimicPercentile,
-    'Dynamic threshold': plan.threshold,
-    'Dynamic threshold most': plan.threshold === undefined ? undefined : plan.thresholdMost,
-    'PAG scale': plan.pag || undefined,
-    'PAG blocks': plan.pag === 0 ? undefined : plan.pagBlocks.join(' '),
-    'SLG scale': plan.skipLayers || undefined,
-    'SLG blocks': plan.skipLayers === 0 ? undefined : plan.skippedBlocks.join(' '),
-  }),
-  read: lines => ({
-    guidanceMethod: lines['Guidance method'] === 'cfg++' ? ('cfg++' as const) : undefined,
-    guidanceFrom: numberOf(lines['Guidance from']),
-    guidanceTo: numberOf(lines['Guidance to']),
-    guidanceRescale: numberOf(lines['CFG rescale phi']),
-    mimicScale: numberOf(lines['Mimic scale']),
-    mimicPercentile: numberOf(lines['Threshold percentile']),
-    threshold: numberOf(lines['Dynamic threshold']),
-    thresholdMost: numberOf(lines['Dynamic threshold most']),
-    pag: numberOf(lines['PAG scale']),
-    pagBlocks: lines['PAG blocks']?.split(' '),
-    skipLayers: numberOf(lines['SLG scale']),
-    skippedBlocks: lines['SLG blocks']?.split(' '),
-  }),
+  lines: {
+    guidanceMethod: { label: 'Guidance method', read: oneOf(methods) },
+    guidanceFrom: { label: 'Guidance from', read: Number },
+    guidanceTo: { label: 'Guidance to', read: Number },
+    guidanceRescale: { label: 'CFG rescale phi', read: Number },
+    mimicScale: { label: 'Mimic scale', read: Number },
+    mimicPercentile: { label: 'Threshold percentile', beside: 'mimicScale', read: Number },
+    threshold: { label: 'Dynamic threshold', read: Number },
+    thresholdMost: { label: 'Dynamic threshold most', beside: 'threshold', read: Number },
+    pag: { label: 'PAG scale', read: Number },
+    pagBlocks: { label: 'PAG blocks', beside: 'pag', ...spaced },
+    skipLayers: { label: 'SLG scale', read: Number },
+    skippedBlocks: { label: 'SLG blocks', beside: 'skipLayers', ...spaced },
+  },
 })

@@ -32,8 +32,14 @@ export const guides = settingsGroup({
       .describe('a noisy classifier that leads to the class, without any training of the model for it'),
     classifierWeight: z.number().min(0).max(1e6).default(3).describe('how far the classifier leads'),
   },
-  show: ({ guide, guideBy, guideWeight, classifier, classifierClass, classifierWeight }) => ({
-    'Guided by': guide && `${guideBy}${guideWeight === undefined ? '' : `, weight ${guideWeight}`}`,
-    'Led to class': classifier && `${classifierClass}, weight ${classifierWeight}`,
-  }),
+  lines: {
+    guide: {
+      label: 'Guided by',
+      show: (_, { guideBy, guideWeight }) => `${guideBy}${guideWeight === undefined ? '' : `, weight ${guideWeight}`}`,
+    },
+    classifier: {
+      label: 'Led to class',
+      show: (_, { classifierClass, classifierWeight }) => `${classifierClass}, weight ${classifierWeight}`,
+    },
+  },
 })

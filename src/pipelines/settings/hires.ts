@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
 
 /** A1111's names of the two ways. */
 const labels = { latents: 'Latent', pixels: 'Lanczos' } as const
@@ -26,19 +26,20 @@ export const hires = settingsGroup({
       .describe('how much of the larger picture is painted anew (default 0.5; by latents 0.7)'),
     hiresSteps: z.int().positive().optional().describe('steps of the larger picture (default those of the small one)'),
   },
-  show: ({ hires, hiresBy, hiresStrength, hiresSteps }) =>
-    hires === undefined
-      ? {}
-      : {
-          'Hires upscale': hires,
-          'Hires upscaler': labels[hiresBy],
-          'Hires steps': hiresSteps,
-          'Denoising strength': hiresStrength,
-        },
-  read: lines => ({
-    hires: numberOf(lines['Hires upscale']),
-    hiresBy: (Object.keys(labels) as By[]).find(by => labels[by] === lines['Hires upscaler']),
-    hiresSteps: numberOf(lines['Hires steps']) || undefined,
-    ...(lines['Hires upscale'] !== undefined && { hiresStrength: numberOf(lines['Denoising strength']) }),
-  }),
+  lines: {
+    hires: { label: 'Hires upscale', read: Number },
+    hiresBy: {
+      label: 'Hires upscaler',
+      beside: 'hires',
+      show: by => labels[by],
+      read: text => (Object.keys(labels) as By[]).find(by => labels[by] === text),
+    },
+    // A1111 writes 0 for as many as before.
+    hiresSteps: { label: 'Hires steps', beside: 'hires', read: text => Number(text) || undefined },
+    hiresStrength: {
+      label: 'Denoising strength',
+      beside: 'hires',
+      read: (text, lines) => (lines['Hires upscale'] === undefined ? undefined : Number(text)),
+    },
+  },
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
 
 /** Pictures between two prompts. */
 export const mix = settingsGroup({
@@ -7,6 +7,8 @@ export const mix = settingsGroup({
     toPrompt: z.string().optional().describe('a second prompt: what the network is told lies between both'),
     toShare: z.number().min(0).max(1).default(0.5).describe('how far towards the second prompt'),
   },
-  show: ({ toPrompt, toShare }) => (toPrompt === undefined ? {} : { 'To prompt': toPrompt, 'To share': toShare }),
-  read: lines => ({ toPrompt: lines['To prompt'], toShare: numberOf(lines['To share']) }),
+  lines: {
+    toPrompt: { label: 'To prompt', read: text => text },
+    toShare: { label: 'To share', beside: 'toPrompt', read: Number },
+  },
 })

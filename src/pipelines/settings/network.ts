@@ -1,9 +1,11 @@
 import { z } from 'zod'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
+import { oneOf, spaced } from './lines.js'
 
 const versions = ['1', '2'] as const
 const factor = z.number().min(0).max(10)
 
+const numbers = (text: string) => spaced.read(text).map(Number)
 const shares = z.array(z.number().min(0).max(1)).min(1)
 
 /** Both ends of each span; an end that is given once is that of all. */
@@ -41,40 +43,16 @@ export const network = settingsGroup({
     spans(controlFrom, controlTo).some(([from, to]) => to < from)
       ? { at: 'controlTo', message: 'is before controlFrom' }
       : undefined,
-  show: ({
-    freeu,
-    freeuB1,
-    freeuB2,
-    freeuS1,
-    freeuS2,
-    tokenMerging,
-    deepCache,
-    deepCacheOuter,
-    controlFrom,
-    controlTo,
-  }) => ({
-    ...(freeu && {
-      'FreeU version': freeu,
-      'FreeU b1': freeuB1,
-      'FreeU b2': freeuB2,
-      'FreeU s1': freeuS1,
-      'FreeU s2': freeuS2,
-    }),
-    'Token merging ratio': tokenMerging || undefined,
-    ...(deepCache > 1 && { 'DeepCache interval': deepCache, 'DeepCache outer blocks': deepCacheOuter }),
-    'Control from': controlFrom.some(from => from > 0) ? controlFrom.join(' ') : undefined,
-    'Control to': controlTo.some(to => to < 1) ? controlTo.join(' ') : undefined,
-  }),
-  read: lines => ({
-    freeu: versions.find(version => version === lines['FreeU version']),
-    freeuB1: numberOf(lines['FreeU b1']),
-    freeuB2: numberOf(lines['FreeU b2']),
-    freeuS1: numberOf(lines['FreeU s1']),
-    freeuS2: numberOf(lines['FreeU s2']),
-    tokenMerging: numberOf(lines['Token merging ratio']),
-    deepCache: numberOf(lines['DeepCache interval']),
-    deepCacheOuter: numberOf(lines['DeepCache outer blocks']),
-    controlFrom: lines['Control from']?.split(' ').map(Number),
-    controlTo: lines['Control to']?.split(' ').map(Number),
-  }),
+  lines: {
+    freeu: { label: 'FreeU version', read: oneOf(versions) },
+    freeuB1: { label: 'FreeU b1', beside: 'freeu', read: Number },
+    freeuB2: { label: 'FreeU b2', beside: 'freeu', read: Number },
+    freeuS1: { label: 'FreeU s1', beside: 'freeu', read: Number },
+    freeuS2: { label: 'FreeU s2', beside: 'freeu', read: Number },
+    tokenMerging: { label: 'Token merging ratio', read: Number },
+    deepCache: { label: 'DeepCache interval', read: Number },
+    deepCacheOuter: { label: 'DeepCache outer blocks', beside: 'deepCache', read: Number },
+    controlFrom: { label: 'Control from', show: spaced.show, read: numbers },
+    controlTo: { label: 'Control to', show: spaced.show, read: numbers },
+  },
 })

@@ -81,3 +81,49 @@ test('pictures of other tools are made again as those make them', () => {
   assert.equal(of('stable-diffusion.cpp').profile, 'sdcpp')
   assert.equal(of(`latentkit ${version}`).profile, undefined)
 })
+
+test('every setting that a picture tells is read again as it was', () => {
+  const given = {
+    guidanceFrom: 9,
+    guidanceTo: 0.5,
+    guidanceRescale: 0.7,
+    mimicScale: 3,
+    mimicPercentile: 1,
+    threshold: 0.9,
+    thresholdMost: 2,
+    pag: 2,
+    pagBlocks: ['middle_block', 'input_blocks.1'],
+    skipLayers: 1,
+    skippedBlocks: ['middle_block'],
+    freeu: '2',
+    freeuB1: 1.5,
+    freeuB2: 1.6,
+    freeuS1: 0.9,
+    freeuS2: 0.2,
+    tokenMerging: 0.5,
+    deepCache: 2,
+    deepCacheOuter: 1,
+    controlFrom: [0, 0.25],
+    controlTo: [0.5],
+    noiseSource: 'gpu',
+    profile: 'a1111',
+    seedDelta: 31337,
+    batchSize: 4,
+    batchPlace: 1,
+    rho: 5,
+    sigmaMin: 0.1,
+    sigmaMax: 10,
+    seamless: 'xy',
+    window: 16,
+    windowOverlap: 0.5,
+    tile: 8,
+  } as const
+  const of = (settings: object) => {
+    const plan = planGeneration({ config: tinyConfig(), conditions: { guides: true } }, 'red heart', settings as never)
+    return settingsOf(parseParameters(formatParameters(parametersOf(plan, 0, { model: 'tiny' }))))
+  }
+  const found = of(given)
+  assert.deepEqual(Object.fromEntries(Object.keys(given).map(name => [name, found[name as 'seed']])), given)
+  const plain = Object.keys(of({ seed: 1 })).filter(name => name in given)
+  assert.deepEqual(plain, [], 'what is as always is not told')
+})

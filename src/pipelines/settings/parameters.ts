@@ -3,6 +3,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'
 import { type Profile, type ProfileName, profiles, type SamplerName, samplers } from '../../samplers/index.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
+import { readLines, toldLines } from './lines.js'
 import type { Plan } from './plan.js'
 
 /** A plan's settings for the picture of an index, in A1111's words, with what was added to the model. */
@@ -13,9 +14,7 @@ export function parametersOf(
 ): Parameters {
   const { prompt, negativePrompt, steps, sampler, schedule, guidance, width, height, request } = plan
   const all = { ...request, ...plan, variationSeed: plan.variationSeeds[index], ...placeOf(plan, index) } as never
-  const lines = settingsGroups.flatMap(group => Object.entries(group.show?.(all) ?? {}))
-  const told = lines.flatMap(([label, value]) => (value === undefined ? [] : [[label, String(value)] as const]))
-  const extra = [...told, ...Object.entries(added)]
+  const extra = [...settingsGroups.map(group => toldLines(group, all)), added].flatMap(lines => Object.entries(lines))
   return {
     prompt,
     negativePrompt,
@@ -57,7 +56,7 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
     guidance: parameters.cfgScale,
     sampler: sampler === '' ? undefined : samplerOf(sampler!),
     schedule: written === undefined ? undefined : schedule,
-    ...Object.assign({}, ...settingsGroups.map(group => group.read?.(extra))),
+    ...Object.assign({}, ...settingsGroups.map(group => readLines(group, extra))),
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }

@@ -12,9 +12,9 @@ import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, listensTo, sizeOfInit, splitInit } from './init.js'
-import { withProfile } from './profile.js'
 import { seedsOf } from './seeds.js'
 import { checkSide, checkSides } from './size.js'
+import { withProfile } from './with-profile.js'
 
 /** Latents made larger are blurred in a way that no picture is: more of them has to be painted anew. */
 const hiresStrengths = { pixels: 0.5, latents: 0.7 }

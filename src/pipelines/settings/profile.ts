@@ -1,11 +1,14 @@
 import { z } from 'zod'
-import { type ProfileName, profiles, rulesOf } from '../../samplers/index.js'
-import { numberOf, settingsGroup } from './group.js'
-import type { GenerateSettings } from './index.js'
+import { type ProfileName, profiles } from '../../samplers/index.js'
+import { settingsGroup } from './group.js'
+import type { Lines } from './lines.js'
 import { seed } from './pictures.js'
 
 const count = z.int().positive().max(100_000)
 const tool = z.enum(Object.keys(profiles) as [ProfileName, ...ProfileName[]])
+
+/** A number, of pictures that say whose way they go: elsewhere a tool's seeds hold what it says of its batch. */
+const ours = (text: string, lines: Lines) => (lines.Profile === undefined ? undefined : Number(text))
 
 /** The picture that another tool would make of a seed. */
 export const profile = settingsGroup({
@@ -41,37 +44,15 @@ export const profile = settingsGroup({
       ? { at: 'batchSize', message: `is ${batchSize}: there are no ${count} pictures from place ${batchPlace} on` }
       : undefined
   },
-  show: ({ profile, noiseSource, seedDelta, batchSize, batchPlace }) => ({
-    Profile: profile,
-    RNG: noiseSource?.toUpperCase(),
-    ENSD: seedDelta,
-    'Batch size': batchSize,
-    'Batch pos': batchPlace,
-  }),
-  read: lines => {
-    const source = lines.RNG === undefined ? undefined : lines.RNG === 'CPU' ? ('cpu' as const) : ('gpu' as const)
-    if (lines.Profile === undefined) return { noiseSource: source }
-    return {
-      profile: tool.parse(lines.Profile),
-      noiseSource: source,
-      seedDelta: numberOf(lines.ENSD),
-      batchSize: numberOf(lines['Batch size']),
-      batchPlace: numberOf(lines['Batch pos']),
-    }
+  lines: {
+    profile: { label: 'Profile', read: text => tool.parse(text) },
+    noiseSource: {
+      label: 'RNG',
+      show: source => source.toUpperCase(),
+      read: text => (text === 'CPU' ? 'cpu' : 'gpu'),
+    },
+    seedDelta: { label: 'ENSD', read: ours },
+    batchSize: { label: 'Batch size', read: ours },
+    batchPlace: { label: 'Batch pos', read: ours },
   },
 })
-
-/** Settings with the defaults of the tool whose profile they name; `knows` says whether the model takes a condition. */
-export function withProfile(given: GenerateSettings, knows: (condition: string) => boolean): GenerateSettings {
-  const name = given.profile
-  if (name === undefined || !Object.hasOwn(profiles, name)) return given
-  const own = profiles[name]
-  const { promptStyle, ...defaults } = own.defaults
-  const { sampler = defaults.sampler } = given
-  return {
-    ...defaults,
-    ...(knows('promptStyle') && { promptStyle }),
-    schedule: rulesOf(own, sampler).schedule,
-    ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as GenerateSettings),
-  }
-}

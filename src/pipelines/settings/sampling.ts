@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type SamplingSchedule, schedules } from '../../diffusion/index.js'
 import { type SamplerName, samplers } from '../../samplers/index.js'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
 
 /** The way from noise to a picture. */
 export const sampling = settingsGroup({
@@ -39,16 +39,10 @@ export const sampling = settingsGroup({
     sigmaMin !== undefined && sigmaMax !== undefined && sigmaMin >= sigmaMax
       ? { at: 'sigmaMin', message: `is ${sigmaMin}, not below sigmaMax, ${sigmaMax}` }
       : undefined,
-  show: ({ eta, rho, sigmaMin, sigmaMax }) => ({
-    Eta: eta,
-    'Schedule rho': rho,
-    'Schedule min sigma': sigmaMin,
-    'Schedule max sigma': sigmaMax,
-  }),
-  read: lines => ({
-    eta: numberOf(lines.Eta),
-    rho: numberOf(lines['Schedule rho']),
-    sigmaMin: numberOf(lines['Schedule min sigma']),
-    sigmaMax: numberOf(lines['Schedule max sigma']),
-  }),
+  lines: {
+    eta: { label: 'Eta', read: Number },
+    rho: { label: 'Schedule rho', read: Number },
+    sigmaMin: { label: 'Schedule min sigma', read: Number },
+    sigmaMax: { label: 'Schedule max sigma', read: Number },
+  },
 })

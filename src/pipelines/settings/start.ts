@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { severalLatentsSchema } from '../generation/latents.js'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
 
 /** What a generation starts from instead of noise alone; the picture itself is the setting `image`. */
 export const start = settingsGroup({
@@ -24,7 +24,11 @@ export const start = settingsGroup({
       return { at: 'strength', message: 'says how much of a picture is painted anew: give that picture as image' }
     return undefined
   },
-  show: ({ strength }) => ({ 'Denoising strength': strength }),
-  // Of a picture in two goes it is the second one's.
-  read: lines => (lines['Hires upscale'] === undefined ? { strength: numberOf(lines['Denoising strength']) } : {}),
+  lines: {
+    strength: {
+      label: 'Denoising strength',
+      // Of a picture in two goes it is the second one's.
+      read: (text, lines) => (lines['Hires upscale'] === undefined ? Number(text) : undefined),
+    },
+  },
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Circular } from '../../nn/circular.js'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
+import { oneOf } from './lines.js'
 
 const axes = ['x', 'y', 'xy'] as const satisfies readonly Circular[]
 const side = z.int().positive()
@@ -25,15 +26,10 @@ export const tiles = settingsGroup({
       .optional()
       .describe('encode and decode by tiles of this side in pixels, which takes less memory (default all at once)'),
   },
-  show: ({ seamless, window, windowOverlap, tile }) => ({
-    Seamless: seamless,
-    ...(window !== undefined && { Window: window, 'Window overlap': windowOverlap }),
-    Tile: tile,
-  }),
-  read: lines => ({
-    seamless: axes.find(name => name === lines.Seamless),
-    window: numberOf(lines.Window),
-    windowOverlap: numberOf(lines['Window overlap']),
-    tile: numberOf(lines.Tile),
-  }),
+  lines: {
+    seamless: { label: 'Seamless', read: oneOf(axes) },
+    window: { label: 'Window', read: Number },
+    windowOverlap: { label: 'Window overlap', beside: 'window', read: Number },
+    tile: { label: 'Tile', read: Number },
+  },
 })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { numberOf, settingsGroup } from './group.js'
+import { settingsGroup } from './group.js'
 import { seed } from './pictures.js'
 
 /** Pictures near to that of a seed, as A1111 has them. */
@@ -21,10 +21,8 @@ export const variation = settingsGroup({
     variationSeed !== undefined && variationStrength === 0
       ? { at: 'variationSeed', message: 'changes nothing without variationStrength; give both' }
       : undefined,
-  show: ({ variationStrength, variationSeed }) =>
-    variationStrength > 0 ? { 'Variation seed': variationSeed, 'Variation seed strength': variationStrength } : {},
-  read: lines => ({
-    variationSeed: numberOf(lines['Variation seed']),
-    variationStrength: numberOf(lines['Variation seed strength']),
-  }),
+  lines: {
+    variationSeed: { label: 'Variation seed', beside: 'variationStrength', read: Number },
+    variationStrength: { label: 'Variation seed strength', read: Number },
+  },
 })
