@@ -9,6 +9,11 @@ import type { TimedLevel } from '../diffusion/index.js'
  *
  * `x` is a whole batch, row-major; samplers work element by element and never look at its shape. They know nothing of
  * networks, parameterisations, guidance, progress or clocks. A new sampler is a new file and a line in `table.ts`.
+ *
+ * Their rooms: `timesteps/`, of the first kind, go down the timesteps of training; `distilled/`, too, jump to the image
+ * and noise it again; `flow/` follow a rectified flow. Of the second kind, `single-step/` know only the step they are in
+ * (Runge and Kutta's), `multistep/` remember predictions (Adams'). Beside them: what a network is to them (`model.ts`,
+ * `preconditioning.ts`, `limits.ts`), and how other tools run them (`profiles/`, `diffusers.ts`).
  */
 
 /** What a network says of a noised batch: the clean image and the noise that make it up. */

@@ -1,24 +1,11 @@
 export { levelOfSigma, quantileOfSizes } from '../diffusion/index.js'
-export type { AncestralOptions } from './ancestral.js'
 export type { Before, Denoise, Noise, Predict, Prediction, SampleStep, Sampling } from './contract.js'
-export { type DdimOptions, ddim } from './ddim.js'
-export { type DdpmOptions, type DdpmStep, ddpm } from './ddpm.js'
-export { deis } from './deis.js'
 export { type DiffusersSetting, type DiffusersStepOptions, diffusersSampling } from './diffusers.js'
-export { dpmMultistep } from './dpm-multistep.js'
-export { type AdaptiveOptions, type AdaptiveStep, dpmAdaptive, dpmFast } from './dpm-solver.js'
-export { dpm2, dpm2Ancestral } from './dpm2.js'
-export { dpmpp2sAncestral } from './dpmpp-2s-ancestral.js'
-export { type DpmppOptions, dpmppMultistep } from './dpmpp-multistep.js'
-export { type DpmppSdeOptions, dpmppSde } from './dpmpp-sde.js'
-export { dpmppSinglestep, type SinglestepOptions } from './dpmpp-singlestep.js'
-export { type ChurnOptions, euler } from './euler.js'
-export { eulerAncestral } from './euler-ancestral.js'
-export { samplingNetwork } from './flow.js'
-export { heun } from './heun.js'
-export { type LcmOptions, lcm } from './lcm.js'
+export { type LcmOptions, lcm } from './distilled/lcm.js'
+export { type TcdOptions, tcd } from './distilled/tcd.js'
+export { samplingNetwork } from './flow/network.js'
+export { flowEuler, flowHeun } from './flow/rectified-flow.js'
 export { clipTo, dynamicThreshold, limitNorm, limitSpatialNorm } from './limits.js'
-export { type LmsOptions, lms } from './lms.js'
 export {
   denoiser,
   type GuidedNetwork,
@@ -28,14 +15,26 @@ export {
   type Renoised,
   scale,
 } from './model.js'
-export type { MultistepOptions } from './multistep.js'
-export { type PlmsOptions, plms } from './plms.js'
+export { deis } from './multistep/deis.js'
+export { dpmMultistep } from './multistep/dpm-multistep.js'
+export { type DpmppOptions, dpmppMultistep } from './multistep/dpmpp-multistep.js'
+export { type LmsOptions, lms } from './multistep/lms.js'
+export type { MultistepOptions } from './multistep/orders.js'
+export { type UnipcOptions, unipc } from './multistep/unipc.js'
 export { type EdmOptions, edmDenoiser, flowPredictor } from './preconditioning.js'
 export { type BatchNoise, type NoiseSource, plainNoise, type SeededPicture } from './profiles/draws.js'
 export { type Profile, type ProfileWay, profileNoise, profileWay, rulesOf } from './profiles/profile.js'
 export { type ProfileName, profiles } from './profiles/table.js'
-export { flowEuler, flowHeun } from './rectified-flow.js'
-export { type RestartOptions, type RestartStretch, restart, restartPlan } from './restart.js'
+export type { AncestralOptions } from './single-step/ancestral.js'
+export { type AdaptiveOptions, type AdaptiveStep, dpmAdaptive, dpmFast } from './single-step/dpm-solver.js'
+export { dpm2, dpm2Ancestral } from './single-step/dpm2.js'
+export { dpmpp2sAncestral } from './single-step/dpmpp-2s-ancestral.js'
+export { type DpmppSdeOptions, dpmppSde } from './single-step/dpmpp-sde.js'
+export { dpmppSinglestep, type SinglestepOptions } from './single-step/dpmpp-singlestep.js'
+export { type ChurnOptions, euler } from './single-step/euler.js'
+export { eulerAncestral } from './single-step/euler-ancestral.js'
+export { heun } from './single-step/heun.js'
+export { type RestartOptions, type RestartStretch, restart, restartPlan } from './single-step/restart.js'
 export {
   isSamplerName,
   type SampleOptions,
@@ -45,5 +44,6 @@ export {
   sample,
   samplers,
 } from './table.js'
-export { type TcdOptions, tcd } from './tcd.js'
-export { type UnipcOptions, unipc } from './unipc.js'
+export { type DdimOptions, ddim } from './timesteps/ddim.js'
+export { type DdpmOptions, type DdpmStep, ddpm } from './timesteps/ddpm.js'
+export { type PlmsOptions, plms } from './timesteps/plms.js'

@@ -1,6 +1,6 @@
-import { combine, type Step } from '../diffusion/index.js'
-import type { Noise, Predict, SampleStep } from './contract.js'
-import { withNoise } from './model.js'
+import { combine, type Step } from '../../diffusion/index.js'
+import type { Noise, Predict, SampleStep } from '../contract.js'
+import { withNoise } from '../model.js'
 
 export interface DdpmOptions {
   readonly noise: Noise

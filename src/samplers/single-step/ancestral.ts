@@ -1,4 +1,4 @@
-import type { Noise } from './contract.js'
+import type { Noise } from '../contract.js'
 
 /** Noise that a stochastic sampler puts back after each step. */
 export interface AncestralOptions {

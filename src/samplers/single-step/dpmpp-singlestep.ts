@@ -1,5 +1,5 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
 
 export interface SinglestepOptions {
   /** 1 to 3: network calls that a whole step takes. */

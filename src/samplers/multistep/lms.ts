@@ -1,6 +1,6 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
-import { slope } from './model.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope } from '../model.js'
 
 export interface LmsOptions {
   /** Slopes that a step rests on, at most 4. */

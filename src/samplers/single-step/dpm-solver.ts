@@ -1,7 +1,7 @@
-import { combine, linspace } from '../diffusion/index.js'
+import { combine, linspace } from '../../diffusion/index.js'
+import type { Denoise, SampleStep, Sampling } from '../contract.js'
+import { slope, withNoise } from '../model.js'
 import { type AncestralOptions, ancestralSplit } from './ancestral.js'
-import type { Denoise, SampleStep, Sampling } from './contract.js'
-import { slope, withNoise } from './model.js'
 
 /*
  * DPM-Solver (Lu et al. 2022a) within single steps, in predictions of the noise; time is -log sigma. It stops at the

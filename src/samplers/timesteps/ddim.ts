@@ -1,6 +1,6 @@
-import { combine, type Step } from '../diffusion/index.js'
-import type { Before, Noise, Predict, Sampling } from './contract.js'
-import { withNoise } from './model.js'
+import { combine, type Step } from '../../diffusion/index.js'
+import type { Before, Noise, Predict, Sampling } from '../contract.js'
+import { withNoise } from '../model.js'
 
 export interface DdimOptions {
   /** 0: deterministic; 1: as much noise as ancestral sampling. */

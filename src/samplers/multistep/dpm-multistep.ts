@@ -1,8 +1,8 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope, withNoise } from '../model.js'
 import type { DpmppOptions } from './dpmpp-multistep.js'
-import { slope, withNoise } from './model.js'
-import { dividedDifferences, multistepOrder } from './multistep.js'
+import { dividedDifferences, multistepOrder } from './orders.js'
 
 /**
  * DPM-Solver (Lu et al. 2022a), multistep in predictions of the noise; it cannot end at a clean image, so the last

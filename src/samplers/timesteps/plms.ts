@@ -7,8 +7,8 @@ import {
   type TimedLevel,
   toEpsilon,
   toX0,
-} from '../diffusion/index.js'
-import type { Before, Predict, Prediction, Sampling } from './contract.js'
+} from '../../diffusion/index.js'
+import type { Before, Predict, Prediction, Sampling } from '../contract.js'
 
 export interface PlmsOptions {
   /** What is averaged over the steps: the noise, or v in its place. */

@@ -1,8 +1,8 @@
-import { combine } from '../diffusion/index.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope, withNoise } from '../model.js'
 import { type AncestralOptions, ancestralSplit } from './ancestral.js'
-import type { Denoise, Sampling } from './contract.js'
 import { type ChurnOptions, churned, eulerStep } from './euler.js'
-import { slope, withNoise } from './model.js'
 
 /** From one level to another with the slope half way in log sigma; one call more than Euler's step. */
 async function midpointStep(denoise: Denoise, x: Float32Array, x0: Float32Array, from: number, to: number) {

@@ -1,7 +1,7 @@
-import { combine, solveLinear } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
-import { slope } from './model.js'
-import { type MultistepOptions, multistepOrder } from './multistep.js'
+import { combine, solveLinear } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope } from '../model.js'
+import { type MultistepOptions, multistepOrder } from './orders.js'
 
 export interface UnipcOptions extends MultistepOptions {
   /** B(h) of the paper: h (`bh1`) or e^h - 1 (`bh2`). */

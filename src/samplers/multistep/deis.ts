@@ -1,7 +1,7 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
-import { slope } from './model.js'
-import { type MultistepOptions, multistepOrder } from './multistep.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope } from '../model.js'
+import { type MultistepOptions, multistepOrder } from './orders.js'
 
 /**
  * DEIS (Zhang & Chen 2022), multistep: the polynomial in log sigma through the last predictions of the noise, integrated

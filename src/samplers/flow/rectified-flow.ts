@@ -1,6 +1,6 @@
-import { combine, type Level, type Step } from '../diffusion/index.js'
-import type { Predict, Sampling } from './contract.js'
-import { scale } from './model.js'
+import { combine, type Level, type Step } from '../../diffusion/index.js'
+import type { Predict, Sampling } from '../contract.js'
+import { scale } from '../model.js'
 
 /*
  * Solvers of dx/ds = noise - image, the flow of x = (1 - s) image + s noise (Liu et al. 2022, Lipman et al. 2023). They

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { modelSchedule, samplingPlan } from '../diffusion/index.js'
-import { ddim } from './ddim.js'
-import { samplers, samplingNetwork } from './index.js'
-import { predictor } from './model.js'
-import { type SamplerName, sample } from './table.js'
+import { modelSchedule, samplingPlan } from '../../diffusion/index.js'
+import { samplers, samplingNetwork } from '../index.js'
+import { predictor } from '../model.js'
+import { type SamplerName, sample } from '../table.js'
+import { ddim } from '../timesteps/ddim.js'
 
 const timesteps = 1000
 const { alphas, sigmas, alphasCumprod } = modelSchedule({

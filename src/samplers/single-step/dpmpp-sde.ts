@@ -1,8 +1,8 @@
-import { combine } from '../diffusion/index.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { withNoise } from '../model.js'
 import { type AncestralOptions, ancestralSplit } from './ancestral.js'
-import type { Denoise, Sampling } from './contract.js'
 import { eulerStep } from './euler.js'
-import { withNoise } from './model.js'
 
 const { fround } = Math
 

@@ -1,5 +1,5 @@
-import { combine, type Level, type Step } from '../diffusion/index.js'
-import type { Noise, Predict, Sampling } from './contract.js'
+import { combine, type Level, type Step } from '../../diffusion/index.js'
+import type { Noise, Predict, Sampling } from '../contract.js'
 
 export interface TcdOptions {
   readonly noise: Noise

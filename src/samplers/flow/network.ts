@@ -1,5 +1,5 @@
-import { combine, type ModelPrediction, type Parameterization } from '../diffusion/index.js'
-import type { Network } from './model.js'
+import { combine, type ModelPrediction, type Parameterization } from '../../diffusion/index.js'
+import type { Network } from '../model.js'
 
 /**
  * A model as samplers ask it, in variance-preserving coordinates. What a rectified flow says becomes v there: with

@@ -1,7 +1,7 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Sampling } from './contract.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { slope } from '../model.js'
 import { type ChurnOptions, churned, eulerStep } from './euler.js'
-import { slope } from './model.js'
 
 /** Heun's method (Karras et al. 2022, algorithm 2): two calls of the network a step, one in the last. */
 export async function* heun(

@@ -1,5 +1,5 @@
-import { combine, type Step } from '../diffusion/index.js'
-import type { Noise, Predict, Sampling } from './contract.js'
+import { combine, type Step } from '../../diffusion/index.js'
+import type { Noise, Predict, Sampling } from '../contract.js'
 
 export interface LcmOptions {
   readonly noise: Noise

@@ -1,8 +1,8 @@
-import { combine } from '../diffusion/index.js'
-import type { AncestralOptions } from './ancestral.js'
-import type { Denoise, Sampling } from './contract.js'
-import { withNoise } from './model.js'
-import { dividedDifferences, type MultistepOptions, multistepOrder } from './multistep.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Sampling } from '../contract.js'
+import { withNoise } from '../model.js'
+import type { AncestralOptions } from '../single-step/ancestral.js'
+import { dividedDifferences, type MultistepOptions, multistepOrder } from './orders.js'
 
 export interface DpmppOptions extends MultistepOptions, Partial<AncestralOptions> {
   /** How second-order steps weigh the change of the prediction. */

@@ -1,6 +1,6 @@
-import { combine } from '../diffusion/index.js'
-import type { Denoise, Noise, Sampling } from './contract.js'
-import { withNoise } from './model.js'
+import { combine } from '../../diffusion/index.js'
+import type { Denoise, Noise, Sampling } from '../contract.js'
+import { withNoise } from '../model.js'
 
 /** Noise that is added before a step and taken away with it (Karras et al. 2022, algorithm 2). */
 export interface ChurnOptions {

@@ -1,4 +1,4 @@
-import { combine } from '../diffusion/index.js'
+import { combine } from '../../diffusion/index.js'
 
 export interface MultistepOptions {
   /** Predictions that a step rests on, 1 to 3. */

@@ -1,7 +1,7 @@
-import { karrasSigmas } from '../diffusion/index.js'
-import type { Denoise, Noise, Sampling } from './contract.js'
+import { karrasSigmas } from '../../diffusion/index.js'
+import type { Denoise, Noise, Sampling } from '../contract.js'
+import { withNoise } from '../model.js'
 import { heun } from './heun.js'
-import { withNoise } from './model.js'
 
 /** A stretch of noise levels that is gone through again. */
 export interface RestartStretch {
