@@ -1,6 +1,6 @@
 import { modelBytes, nodeMessage, valueMessage } from '../compiler/onnx.js'
 import type { Target } from '../compiler/target.js'
-import type { DeviceHost } from './compile.js'
+import type { DeviceHost } from './device-host.js'
 import { hostTensor } from './host-tensor.js'
 import type { RemoteEngine } from './remote-engine.js'
 

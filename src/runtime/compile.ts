@@ -1,24 +1,13 @@
 import { emitProgram } from '../compiler/emit.js'
 import { lower } from '../compiler/lower.js'
-import type { Target } from '../compiler/target.js'
 import type { Program } from '../tensor/program.js'
 import { targetOf } from './channel-block.js'
+import type { DeviceHost } from './device-host.js'
 import type { ModelSpec } from './engine-calls.js'
-import { checkFootprint, type MemoryLimits } from './footprint.js'
+import { checkFootprint } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
-import type { RemoteEngine } from './remote-engine.js'
 import type { WeightPrecision } from './weight-forms.js'
 import { loadWeights, type Weights } from './weights.js'
-
-/** An opened device, as everything that compiles for it needs it. */
-export interface DeviceHost {
-  readonly name: string
-  readonly engine: RemoteEngine
-  target: Omit<Target, 'training'>
-  readonly filesOnDisk: boolean
-  /** Where the device tells them. */
-  limits?: MemoryLimits
-}
 
 export interface CompileOptions {
   readonly training: boolean

@@ -8,12 +8,18 @@ import { mean, sum } from '../tensor/reduce.js'
 import { expandTo, transpose } from '../tensor/reshape.js'
 import { f32 } from '../tensor/tensor.js'
 import { cast, exp, sigmoid, square } from '../tensor/unary.js'
-import type { Device } from './device.js'
+import type { Executable } from './executable.js'
 import { hostTensor } from './host-tensor.js'
 
 /** A device that computes other numbers than the processor. */
 export class WrongNumbersError extends LatentkitError {
   override name = 'WrongNumbersError'
+}
+
+/** What of a device is looked at. */
+interface Checked {
+  readonly name: string
+  compile(program: Program): Promise<Executable>
 }
 
 const size = 24
@@ -30,7 +36,7 @@ const sample: Program = trace({ x: f32(size, size) }, (_, { x }) => {
  *
  * @throws WrongNumbersError where the numbers differ.
  */
-export async function checkNumbers(device: Device): Promise<void> {
+export async function checkNumbers(device: Checked): Promise<void> {
   const numbers = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i * 1.7) * 2)
   await using run = await device.compile(sample)
   const { output } = await run({ x: hostTensor(numbers, [size, size]) })
@@ -53,7 +59,7 @@ export async function checkNumbers(device: Device): Promise<void> {
  *
  * @throws LatentkitError where the device cannot do so, or not faster than in float32.
  */
-export async function checkHalf(device: Device): Promise<void> {
+export async function checkHalf(device: Checked): Promise<void> {
   const refusal = 'Products in float16 (precision: mixed) are not to be had'
   if (device.name === 'cpu' || device.name === 'wasm') {
     throw new LatentkitError(
@@ -75,7 +81,7 @@ export async function checkHalf(device: Device): Promise<void> {
 }
 
 /** The size of the largest buffer, which only the message tells with which a larger one is refused. */
-export async function largestBuffer(device: Device): Promise<number> {
+export async function largestBuffer(device: Checked): Promise<number> {
   // 4.1 GiB: from 8 GiB on onnxruntime stumbles over the size before the adapter is asked.
   const tooLarge = trace({ x: f32(1) }, (_, { x }) => sum(expandTo(x, [2 ** 10, 2 ** 20 + 2 ** 15]), { axes: [0] }))
   await using run = await device.compile(tooLarge)
@@ -92,13 +98,13 @@ export async function largestBuffer(device: Device): Promise<number> {
 }
 
 /** Whether a device multiplies matrices faster than another; a hopeless one is found out with small matrices. */
-export async function isFaster(device: Device, than: Device): Promise<boolean> {
+export async function isFaster(device: Checked, than: Checked): Promise<boolean> {
   if ((await timeProducts(device, 256)) > 50) return false
   return (await timeProducts(device, 1024)) < (await timeProducts(than, 1024))
 }
 
 /** Milliseconds of a chain of matrix products, after a first run. */
-async function timeProducts(device: Device, side: number): Promise<number> {
+async function timeProducts(device: Checked, side: number): Promise<number> {
   const products = trace({ x: f32(side, side) }, (_, { x }) => {
     const squared = matmul(x, x)
     return sum(matmul(matmul(squared, x), squared))

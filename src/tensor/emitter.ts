@@ -1,5 +1,5 @@
+import type { Dtype } from './dtype.js'
 import type { Shape } from './shape.js'
-import type { Dtype } from './tensor.js'
 
 /** Attribute of an ONNX node: integers, floats (marked), strings and lists of integers. */
 export type NodeAttribute = number | string | readonly number[] | { readonly float: number }

@@ -1,8 +1,8 @@
+import type { Dtype } from './dtype.js'
 import type { Emitter } from './emitter.js'
 import type { Shape } from './shape.js'
 
-/** Element types of the language; 8 and 4 bits are for stored weights. */
-export type Dtype = 'f32' | 'f16' | 'i64' | 'bool' | 'i8' | 'i4'
+export type { Dtype }
 
 /** What an operation knows beside its inputs: plain data, so that two nodes can be compared. */
 export type Attributes = Readonly<Record<string, unknown>>

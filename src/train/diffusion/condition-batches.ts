@@ -4,7 +4,7 @@ import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { placeOf } from '../../pipelines/programs.js'
 import type { TorchGenerator } from '../../random/index.js'
 import type { HostTensors } from '../../runtime/index.js'
-import type { Latents } from '../latents/latents.js'
+import type { Latents } from '../latents/contract.js'
 
 /** What chance decides for the conditions of a batch. */
 export interface ConditionChance {

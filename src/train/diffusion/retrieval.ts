@@ -4,7 +4,7 @@ import type { Device } from '../../runtime/index.js'
 import { fromFloat32 } from '../../weights/dtypes.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
 import type { TrainEvent } from '../events.js'
-import type { Latents } from '../latents/latents.js'
+import type { Latents } from '../latents/contract.js'
 import type { DiffusionRecipe } from './recipe.js'
 
 interface Looked {

@@ -1,4 +1,4 @@
-import type { Latents } from './latents.js'
+import type { Latents } from './contract.js'
 
 /** Pictures whose latents are read at once. */
 const several = 256

@@ -22,8 +22,8 @@ import { trace } from '../../tensor/program.js'
 import { open, sizeOf } from '../../tensor/shape.js'
 import { f32 } from '../../tensor/tensor.js'
 import type { TrainEvent } from '../events.js'
+import type { Keeping, LatentOptions } from './contract.js'
 import { type LatentArray, type LatentRecord, type SeenRecord, writeLatents } from './files.js'
-import type { Keeping, LatentOptions } from './latents.js'
 import { companionsOf, type Look, lookOf } from './sights.js'
 
 const batch = 16

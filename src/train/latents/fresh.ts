@@ -3,8 +3,8 @@ import type { Transform } from '../../data/index.js'
 import { flipHorizontal } from '../../image/index.js'
 import { factorOf } from '../../pipelines/model-config.js'
 import { FileError } from '../../platform/errors.js'
+import type { LatentDraw, LatentOptions, LatentShape, Latents } from './contract.js'
 import { lazyEncoder } from './encoding.js'
-import type { LatentDraw, LatentOptions, LatentShape, Latents } from './latents.js'
 import { type Look, looksAgain, sightsOver } from './sights.js'
 
 /**

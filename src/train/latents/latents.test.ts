@@ -18,7 +18,8 @@ import { testDevice } from '../../testing/device.js'
 import { temporaryFolder } from '../../testing/temporary-folder.js'
 import type { TrainEvent } from '../events.js'
 import { channelFactors } from './channel-factors.js'
-import { encodeSource, type LatentOptions, type Latents } from './latents.js'
+import type { LatentOptions, Latents } from './contract.js'
+import { encodeSource } from './latents.js'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/data/${name}`, import.meta.url))
 // Pixels are their own latents: whatever is kept can be told from the pictures.

@@ -18,7 +18,8 @@ import { modelConfig } from '../../pipelines/model-config.js'
 import { testDevice } from '../../testing/device.js'
 import { tarOf } from '../../testing/tar.js'
 import { temporaryFolder } from '../../testing/temporary-folder.js'
-import { encodeSource, type LatentOptions, type Latents } from './latents.js'
+import type { LatentOptions, Latents } from './contract.js'
+import { encodeSource } from './latents.js'
 
 const scenes = fileURLToPath(new URL('../../../fixtures/data/scenes/', import.meta.url))
 const numbers = [0, 1, 2, 3]

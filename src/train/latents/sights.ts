@@ -1,4 +1,4 @@
-import type { Box, Sight, TrainingRecord } from '../../conditioning/index.js'
+import type { Box, Sight } from '../../conditioning/index.js'
 import {
   type Companion,
   type LoadedPicture,
@@ -11,18 +11,8 @@ import {
   windowOf,
 } from '../../data/index.js'
 import { flipHorizontal, type Image, imageToPixels, type Size } from '../../image/index.js'
+import type { LatentDraw, Sights } from './contract.js'
 import type { LatentRecord } from './files.js'
-import type { LatentDraw } from './latents.js'
-
-/** What of a drawn picture its conditions look at. */
-export type Seen = Pick<TrainingRecord, 'mirrored' | 'pixels' | 'size' | 'visible' | 'map' | 'hint'>
-
-/** Looks at pictures again, as the network sees them. */
-export interface Sights {
-  see(draw: LatentDraw): Seen
-  /** A picture as it is seen, not mirrored. */
-  image(index: number): Promise<Image>
-}
 
 /** A picture before it is mirrored, with what belongs to it. */
 export interface Look {

@@ -1,14 +1,8 @@
-import type { Image } from '../../../image/index.js'
 import { decode } from '../decode.js'
 import type { Stage } from '../stage.js'
 import { type Colours, fitColours, paintColours } from './colours.js'
+import type { Previews } from './contract.js'
 import { openTaesd } from './taesd.js'
-
-/** Paints what pictures are expected to become. */
-export interface Previews extends AsyncDisposable {
-  /** Pictures of latents [channels, height, width] each. */
-  paint(latents: readonly Float32Array[]): Promise<Image[]>
-}
 
 const nothing = async () => {}
 

@@ -17,7 +17,7 @@ import { closingOnError } from '../../../weights/tensor-file.js'
 import { factorOf } from '../../model-config.js'
 import { joined } from '../noise.js'
 import type { Stage } from '../stage.js'
-import type { Previews } from './previews.js'
+import type { Previews } from './contract.js'
 
 /**
  * Paints previews by a TAESD decoder: by itself as its author hands it out, or with its encoder, also by diffusers' names.

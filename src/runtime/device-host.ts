@@ -1,0 +1,13 @@
+import type { Target } from '../compiler/target.js'
+import type { MemoryLimits } from './footprint.js'
+import type { RemoteEngine } from './remote-engine.js'
+
+/** An opened device, as everything that compiles for it needs it. */
+export interface DeviceHost {
+  readonly name: string
+  readonly engine: RemoteEngine
+  target: Omit<Target, 'training'>
+  readonly filesOnDisk: boolean
+  /** Where the device tells them. */
+  limits?: MemoryLimits
+}
