@@ -1,4 +1,3 @@
-export { type ClipSkipRule, withClipSkip } from './clip-skip.js'
 export {
   assumedConditions,
   type ConditioningConfig,
@@ -42,5 +41,6 @@ export type {
 } from './contract.js'
 export { imageSchema, pictureField } from './fields.js'
 export type { Retrieved } from './neighbours.js'
-export type { SpokenOver } from './sentences.js'
 export { type ConditioningName, conditionings } from './table.js'
+export { type ClipSkipRule, withClipSkip } from './texts/clip-skip.js'
+export type { SpokenOver } from './texts/sentences.js'

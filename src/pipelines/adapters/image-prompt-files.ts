@@ -1,4 +1,4 @@
-import { type ImageProjectionConfig, imageProjectionConfigOf } from '../../conditioning/image-projection.js'
+import { type ImageProjectionConfig, imageProjectionConfigOf } from '../../conditioning/pictures/image-projection.js'
 import { locate } from '../../hub/index.js'
 import type { ClipVisionConfig } from '../../perceptual/clip-vision.js'
 import { clipVisionConfigOf } from '../../perceptual/feature-networks.js'

@@ -1,4 +1,4 @@
-import { type MapAdapterConfig, mapAdapterConfigOf } from '../../conditioning/map-adapter-network.js'
+import { type MapAdapterConfig, mapAdapterConfigOf } from '../../conditioning/pictures/map-adapter-network.js'
 import { locate } from '../../hub/index.js'
 import { FileError } from '../../platform/errors.js'
 import type { SourceLike } from '../../platform/types.js'

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { flatten, type Image, imageToPixels, squareOf } from '../image/index.js'
-import { clipMean, clipVision, clipVisionConfig } from '../perceptual/clip-vision.js'
-import { LatentkitError } from '../platform/errors.js'
-import { mul } from '../tensor/binary.js'
-import { f32 } from '../tensor/tensor.js'
-import type { Conditioning, Numbers } from './contract.js'
-import { pictureField } from './fields.js'
+import { flatten, type Image, imageToPixels, squareOf } from '../../image/index.js'
+import { clipMean, clipVision, clipVisionConfig } from '../../perceptual/clip-vision.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { mul } from '../../tensor/binary.js'
+import { f32 } from '../../tensor/tensor.js'
+import type { Conditioning, Numbers } from '../contract.js'
+import { pictureField } from '../fields.js'
 import { imageProjection, imageProjectionConfig } from './image-projection.js'
 
 const config = z.strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { edges } from '../image/index.js'
-import { f32 } from '../tensor/tensor.js'
-import type { Conditioning } from './contract.js'
+import { edges } from '../../image/index.js'
+import { f32 } from '../../tensor/tensor.js'
+import type { Conditioning } from '../contract.js'
 import { hintPixels, hintsField, hintsOf } from './hints.js'
 
 const config = z.strictObject({

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { conv2d } from '../nn/conv.js'
-import { relu } from '../tensor/activation.js'
-import { add } from '../tensor/binary.js'
-import { averagePool2d } from '../tensor/pool.js'
-import type { Scope } from '../tensor/program.js'
-import { reshape, transpose } from '../tensor/reshape.js'
-import type { Tensor } from '../tensor/tensor.js'
+import { conv2d } from '../../nn/conv.js'
+import { relu } from '../../tensor/activation.js'
+import { add } from '../../tensor/binary.js'
+import { averagePool2d } from '../../tensor/pool.js'
+import type { Scope } from '../../tensor/program.js'
+import { reshape, transpose } from '../../tensor/reshape.js'
+import type { Tensor } from '../../tensor/tensor.js'
 
 const count = z.int().positive()
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { flatten, type Image, imageToPixels, resizeImage } from '../image/index.js'
-import { LatentkitError } from '../platform/errors.js'
-import type { Place, Request, RequestField } from './contract.js'
-import { pictureField } from './fields.js'
+import { flatten, type Image, imageToPixels, resizeImage } from '../../image/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import type { Place, Request, RequestField } from '../contract.js'
+import { pictureField } from '../fields.js'
 
 const one = pictureField('')
 

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { readBytes } from '#platform'
-import { LatentkitError } from '../platform/errors.js'
-import { validate } from '../schema/index.js'
-import { mul } from '../tensor/binary.js'
-import { unsqueeze } from '../tensor/reshape.js'
-import { concat } from '../tensor/slice.js'
-import { f32, i64, type Tensor } from '../tensor/tensor.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { validate } from '../../schema/index.js'
+import { mul } from '../../tensor/binary.js'
+import { unsqueeze } from '../../tensor/reshape.js'
+import { concat } from '../../tensor/slice.js'
+import { f32, i64, type Tensor } from '../../tensor/tensor.js'
 import {
   type ClipTower,
   checkLayer,
@@ -17,9 +17,9 @@ import {
   towerLayers,
   towerLength,
   towerWidth,
-} from '../text/clip-tower.js'
-import { clipTokenizer, vocabularyText } from '../text/index.js'
-import type { Conditioning, RequestField } from './contract.js'
+} from '../../text/clip-tower.js'
+import { clipTokenizer, vocabularyText } from '../../text/index.js'
+import type { Conditioning, RequestField } from '../contract.js'
 import { promptStyle, sentenceReader, storedVocabulary } from './sentences.js'
 
 const severalTowers = z.strictObject({

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { decodeImage } from '../image/index.js'
-import { temporaryFolder } from '../testing/temporary-folder.js'
+import { decodeImage } from '../../image/index.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import {
   type BatchState,
   everySample,
@@ -14,9 +14,9 @@ import {
   type Sample,
   type Source,
   transformSchema,
-} from './index.js'
+} from '../index.js'
 
-const fixtures = fileURLToPath(new URL('../../fixtures/data/parquet/', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../../fixtures/data/parquet/', import.meta.url))
 const squares = join(fixtures, 'squares-00000-of-00002.parquet')
 const folder = await temporaryFolder()
 

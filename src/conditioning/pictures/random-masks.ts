@@ -1,4 +1,4 @@
-import type { TorchGenerator } from '../random/index.js'
+import type { TorchGenerator } from '../../random/index.js'
 
 export interface MaskOptions {
   readonly width: number

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { greyLevels, type Image } from '../image/index.js'
-import { torchDefault } from '../nn/initialisers.js'
-import { FileError, LatentkitError } from '../platform/errors.js'
-import { gather } from '../tensor/gather.js'
-import { averagePool2d } from '../tensor/pool.js'
-import { reshape, transpose } from '../tensor/reshape.js'
-import { i64 } from '../tensor/tensor.js'
-import type { Conditioning, Place } from './contract.js'
-import { checkSize, mapField, pictureOf } from './fields.js'
+import { greyLevels, type Image } from '../../image/index.js'
+import { torchDefault } from '../../nn/initialisers.js'
+import { FileError, LatentkitError } from '../../platform/errors.js'
+import { gather } from '../../tensor/gather.js'
+import { averagePool2d } from '../../tensor/pool.js'
+import { reshape, transpose } from '../../tensor/reshape.js'
+import { i64 } from '../../tensor/tensor.js'
+import type { Conditioning, Place } from '../contract.js'
+import { checkSize, mapField, pictureOf } from '../fields.js'
 
 const count = z.int().positive()
 const config = z.strictObject({

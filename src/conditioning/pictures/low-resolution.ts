@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { type Image, imageToPixels, resizePlanes } from '../image/index.js'
-import { LatentkitError } from '../platform/errors.js'
-import type { TorchGenerator } from '../random/index.js'
-import { resizeBilinear } from '../tensor/resize.js'
-import { f32, i64 } from '../tensor/tensor.js'
-import type { Conditioning } from './contract.js'
+import { type Image, imageToPixels, resizePlanes } from '../../image/index.js'
+import { LatentkitError } from '../../platform/errors.js'
+import type { TorchGenerator } from '../../random/index.js'
+import { resizeBilinear } from '../../tensor/resize.js'
+import { f32, i64 } from '../../tensor/tensor.js'
+import type { Conditioning } from '../contract.js'
+import { imageField, pictureOf } from '../fields.js'
 import { degrade } from './degrade.js'
-import { imageField, pictureOf } from './fields.js'
 
 const config = z.strictObject({
   factor: z.int().min(2).default(4).describe('how many times larger the picture is made'),

@@ -1,7 +1,7 @@
-import { LatentkitError } from '../platform/errors.js'
-import { type ClipTower, layersFromEnd, towerLayers } from '../text/clip-tower.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { type ClipTower, layersFromEnd, towerLayers } from '../../text/clip-tower.js'
+import type { ConditioningConfig } from '../conditions.js'
 import { towersOf } from './clip-text.js'
-import type { ConditioningConfig } from './conditions.js'
 
 /**
  * How a tool counts clip skip, all keeping the model's own rule for the final normalisation:

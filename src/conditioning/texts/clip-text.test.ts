@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { evaluate } from '../tensor/evaluate.js'
-import { type Program, trace } from '../tensor/program.js'
-import { i64 } from '../tensor/tensor.js'
-import { drawnParameters } from '../testing/parameters.js'
-import { clipText } from '../text/encoder-clip.js'
-import { openClipEmbedding, openClipNorm, openClipText } from '../text/encoder-openclip.js'
-import { vocabularyText } from '../text/index.js'
+import { evaluate } from '../../tensor/evaluate.js'
+import { type Program, trace } from '../../tensor/program.js'
+import { i64 } from '../../tensor/tensor.js'
+import { drawnParameters } from '../../testing/parameters.js'
+import { clipText } from '../../text/encoder-clip.js'
+import { openClipEmbedding, openClipNorm, openClipText } from '../../text/encoder-openclip.js'
+import { vocabularyText } from '../../text/index.js'
+import { conditioningConfig, embedConditions, inputsOf, openReaders, reachOf, stack } from '../index.js'
 import { withClipSkip } from './clip-skip.js'
 import { towersOf } from './clip-text.js'
-import { conditioningConfig, embedConditions, inputsOf, openReaders, reachOf, stack } from './index.js'
 
 const place = { width: 16, height: 16, latents: [4, 4, 4] } as const
 const length = 6
@@ -34,7 +34,10 @@ const xl = conditioningConfig.parse({
   sizes: { outdim: 4 },
 })
 
-const fixture = new URL('../../fixtures/conformance/text/clip_vocabulary/bpe_simple_vocab_16e6.txt.gz', import.meta.url)
+const fixture = new URL(
+  '../../../fixtures/conformance/text/clip_vocabulary/bpe_simple_vocab_16e6.txt.gz',
+  import.meta.url,
+)
 const merges = await vocabularyText(new Uint8Array(await readFile(fixture)), 'bpe_simple_vocab_16e6.txt.gz')
 const stored = { vocabulary: JSON.stringify({ kind: 'clip', merges }) }
 

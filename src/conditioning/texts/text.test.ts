@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { text } from './text.js'
 
 const words = await readFile(
-  new URL('../../fixtures/conformance/text/bert_vocabulary/vocab.txt', import.meta.url),
+  new URL('../../../fixtures/conformance/text/bert_vocabulary/vocab.txt', import.meta.url),
   'utf8',
 )
 const stored = { vocabulary: JSON.stringify({ kind: 'bert', words }) }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { LatentkitError } from '../platform/errors.js'
-import { validate } from '../schema/index.js'
-import { i64 } from '../tensor/tensor.js'
-import { type TextEncoderConfig, textEncoder, textEncoderConfig } from '../text/encoder.js'
+import { LatentkitError } from '../../platform/errors.js'
+import { validate } from '../../schema/index.js'
+import { i64 } from '../../tensor/tensor.js'
+import { type TextEncoderConfig, textEncoder, textEncoderConfig } from '../../text/encoder.js'
 import {
   bertTokenizer,
   bpeTokenizer,
@@ -10,8 +10,8 @@ import {
   type Tokenizer,
   vocabularySchema,
   vocabularySize,
-} from '../text/index.js'
-import type { Conditioning, Stored } from './contract.js'
+} from '../../text/index.js'
+import type { Conditioning, Stored } from '../contract.js'
 import { promptStyle, sentenceReader, storedVocabulary } from './sentences.js'
 
 const recipe = textEncoderConfig.omit({ vocab_size: true }).extend({

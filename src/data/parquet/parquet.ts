@@ -1,11 +1,11 @@
 import { baseName, fileInfo, joinPath, listFolder, loadParquet, openSource } from '#platform'
-import { FileError } from '../platform/errors.js'
-import type { ParquetBytes, ParquetColumn, ParquetLibrary, ParquetMetadata } from '../platform/parquet.js'
-import type { FileSource } from '../platform/types.js'
-import { nearest } from '../schema/nearest.js'
-import { annotationFields, type Companion, companions, uniqueWords } from './annotations.js'
-import { expandBraces } from './braces.js'
-import { countSkipped, type ReadOptions, type Sample, type Skipped, type Source } from './source.js'
+import { FileError } from '../../platform/errors.js'
+import type { ParquetBytes, ParquetColumn, ParquetLibrary, ParquetMetadata } from '../../platform/parquet.js'
+import type { FileSource } from '../../platform/types.js'
+import { nearest } from '../../schema/nearest.js'
+import { annotationFields, type Companion, companions, uniqueWords } from '../annotations.js'
+import { expandBraces } from '../braces.js'
+import { countSkipped, type ReadOptions, type Sample, type Skipped, type Source } from '../source.js'
 
 /** Which columns hold what; left out: the first that fits, by its name. */
 export interface ParquetColumns {

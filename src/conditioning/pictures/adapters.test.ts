@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { evaluate } from '../tensor/evaluate.js'
-import { type Program, trace } from '../tensor/program.js'
-import { f32, type Value } from '../tensor/tensor.js'
+import { evaluate } from '../../tensor/evaluate.js'
+import { type Program, trace } from '../../tensor/program.js'
+import { f32, type Value } from '../../tensor/tensor.js'
 import { imageProjection, imageProjectionConfigOf } from './image-projection.js'
 import { mapAdapter, mapAdapterConfigOf } from './map-adapter-network.js'
 
@@ -12,7 +12,7 @@ interface Stored {
   data: number[]
 }
 const read = async <T>(name: string): Promise<T[]> =>
-  JSON.parse(await readFile(new URL(`../../fixtures/guidance/${name}.json`, import.meta.url), 'utf8'))
+  JSON.parse(await readFile(new URL(`../../../fixtures/guidance/${name}.json`, import.meta.url), 'utf8'))
 const value = ({ shape, data }: Stored): Value => ({ shape, data: Float64Array.from(data) })
 const tensorsOf = (weights: Record<string, Stored>) => new Map(Object.entries(weights))
 const close = (found: ArrayLike<number>, wanted: readonly number[]) => {

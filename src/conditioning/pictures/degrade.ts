@@ -1,5 +1,5 @@
-import { interpolate, resizePlanes } from '../image/index.js'
-import type { TorchGenerator } from '../random/index.js'
+import { interpolate, resizePlanes } from '../../image/index.js'
+import type { TorchGenerator } from '../../random/index.js'
 import { jpegPixels } from './jpeg.js'
 
 /** Pixels [3, height, width] in [0, 1]. */

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { greyLevels, type Image, interpolate } from '../image/index.js'
-import { FileError } from '../platform/errors.js'
-import { f32 } from '../tensor/tensor.js'
-import type { Conditioning, Place } from './contract.js'
-import { pictureField, pictureOf } from './fields.js'
+import { greyLevels, type Image, interpolate } from '../../image/index.js'
+import { FileError } from '../../platform/errors.js'
+import { f32 } from '../../tensor/tensor.js'
+import type { Conditioning, Place } from '../contract.js'
+import { pictureField, pictureOf } from '../fields.js'
 
 const config = z.strictObject({})
 

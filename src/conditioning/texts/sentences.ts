@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LatentkitError } from '../platform/errors.js'
+import { LatentkitError } from '../../platform/errors.js'
 import {
   type Chunk,
   lexiconOf,
@@ -7,9 +7,9 @@ import {
   promptStyles,
   type ReadPhrase,
   readPrompt,
-} from '../text/prompt/index.js'
-import { remembered, type Tokenizer } from '../text/tokenizer.js'
-import type { Numbers, Reader, RequestField, SpokenPhrase, Stored } from './contract.js'
+} from '../../text/prompt/index.js'
+import { remembered, type Tokenizer } from '../../text/tokenizer.js'
+import type { Numbers, Reader, RequestField, SpokenPhrase, Stored } from '../contract.js'
 
 /** A text encoder of a model: the input that holds its ids, and how many it takes at once. */
 export interface SentenceEncoder {
