@@ -1,28 +1,11 @@
 export {
-  assumedConditions,
   type ConditioningConfig,
   type ConditioningRecipe,
-  type ConditionsReader,
-  checkRequest,
   conditioningConfig,
   conditioningRecipe,
-  conditionsRoot,
-  deepestCondition,
-  embedConditions,
-  embedderScope,
-  inputsOf,
-  learnConditions,
-  openReaders,
-  reachOf,
-  readersOf,
   requestFields,
   requestShape,
-  sightsOf,
-  sizeOfRequest,
-  stack,
-  textShapeOf,
-  withFiles,
-} from './conditions.js'
+} from './config.js'
 export type {
   Asked,
   Box,
@@ -40,7 +23,19 @@ export type {
   TrainingRecord,
 } from './contract.js'
 export { imageSchema, pictureField } from './fields.js'
+export { assumedConditions, learnConditions, sightsOf, withFiles } from './lesson.js'
 export type { Retrieved } from './neighbours.js'
+export {
+  conditionsRoot,
+  deepestCondition,
+  embedConditions,
+  embedderScope,
+  inputsOf,
+  reachOf,
+  textShapeOf,
+} from './network.js'
+export { type ConditionsReader, openReaders, readersOf, stack } from './readers.js'
+export { checkRequest, sizeOfRequest } from './request.js'
 export { type ConditioningName, conditionings } from './table.js'
 export { type ClipSkipRule, withClipSkip } from './texts/clip-skip.js'
 export type { SpokenOver } from './texts/sentences.js'

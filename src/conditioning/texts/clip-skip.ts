@@ -1,17 +1,17 @@
 import { LatentkitError } from '../../platform/errors.js'
 import { type ClipTower, layersFromEnd, towerLayers } from '../../text/clip-tower.js'
-import type { ConditioningConfig } from '../conditions.js'
+import type { ConditioningConfig } from '../config.js'
 import { towersOf } from './clip-text.js'
 
 /**
  * How a tool counts clip skip, all keeping the model's own rule for the final normalisation:
  * - `a1111`: the layer from the end, 1 the last, of Stable Diffusion 1's CLIP alone; others keep theirs
  *   (modules/sd_hijack_clip.py, sd_hijack_open_clip.py);
- * - `comfyui`: the same of every text encoder, as CLIPSetLastLayer's -1, -2, … (comfy/sd1_clip.py, sdxl_clip.py);
- *   stable-diffusion.cpp counts so too (conditioner.hpp);
+ * - `comfyui`, `sdcpp`: the same of every text encoder, as CLIPSetLastLayer's -1, -2, … (comfy/sd1_clip.py, sdxl_clip.py)
+ *   and stable-diffusion.cpp's --clip-skip (src/conditioning/conditioner.hpp);
  * - `diffusers`: layers below the one that the model takes, 0 none (pipeline_stable_diffusion.py, pipeline_stable_diffusion_xl.py).
  */
-export type ClipSkipRule = 'a1111' | 'comfyui' | 'diffusers'
+export type ClipSkipRule = 'a1111' | 'comfyui' | 'sdcpp' | 'diffusers'
 
 /**
  * The conditions of a model with the context of another layer of its CLIP text encoders.
