@@ -10,7 +10,8 @@ export { type OpenFolderOptions, openFolder } from './folder.js'
 export { folderSource } from './folder-source.js'
 export { withHints } from './hints.js'
 export { type FolderReport, inspectFolder, inspectSource } from './inspect.js'
-export { openParquet, type ParquetColumns } from './parquet/parquet.js'
+export type { ParquetColumns } from './parquet/columns.js'
+export { openParquet } from './parquet/parquet.js'
 export { defaultCacheBytes, type PictureCache, pictureCache } from './picture-cache.js'
 export {
   captionBy,
