@@ -25,8 +25,9 @@ export interface ClipOptions {
    * `openai` (default): text is repaired and HTML unescaped as openai/CLIP and Stable Diffusion's original code do, see
    * `cleanText`. `huggingface`: only NFC, white space and lower case, as transformers' CLIPTokenizerFast does. `basic`:
    * control characters removed and ideographs apart as well, as its CLIPTokenizer does where ftfy is not installed.
+   * `ascii`: only ASCII's letters and white space are such, as for stable-diffusion.cpp (src/tokenizers/clip_tokenizer.cpp).
    */
-  cleaning?: 'openai' | 'huggingface' | 'basic'
+  cleaning?: 'openai' | 'huggingface' | 'basic' | 'ascii'
   /** `end` (default): padded with the end-of-text id, Stable Diffusion 1. `zero`: with 0, openai/CLIP and OpenCLIP. */
   padding?: 'end' | 'zero'
 }
@@ -37,10 +38,15 @@ const cleaned = {
   openai: (text: string) => cleanText(text).replace(SPACE, ' ').toLowerCase(),
   basic: (text: string) => basicText(text).normalize('NFC').replace(SPACE, ' ').toLowerCase(),
   huggingface: (text: string) => text.normalize('NFC').replace(SPACE, ' ').toLowerCase(),
+  ascii: (text: string) => text.replace(/[A-Z]+/g, letters => letters.toLowerCase()),
 }
 
 /** simple_tokenizer.py, self.pat. */
-const WORD = /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/giu
+const UNICODE_WORD =
+  /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\p{White_Space}\p{L}\p{N}]+/giu
+/** The marks are found first, among other signs as well. */
+const ASCII_WORD =
+  /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[a-z]+|\d|(?:(?!<\|(?:start|end)oftext\|>)[^ \t\n\v\f\ra-z\d])+/g
 
 /**
  * The 256 bytes as the characters that the files write them with: printable ones as themselves, the rest from U+0100 on
@@ -79,7 +85,8 @@ export function clipTokenizer(files: ClipFiles, { cleaning = 'openai', padding =
     symbols[symbols.length - 1]! += 256
     return special.get(word) ?? mergePairs(symbols, merges).map(symbol => ids[symbol]!)
   })
-  const tokens = (text: string) => (cleaned[cleaning](text).match(WORD) ?? []).flatMap(pieces)
+  const word = cleaning === 'ascii' ? ASCII_WORD : UNICODE_WORD
+  const tokens = (text: string) => (cleaned[cleaning](text).match(word) ?? []).flatMap(pieces)
   const nameOf = new Map(ids.map((id, symbol) => [id, names[symbol]!]))
   return {
     size: ids.reduce((most, id) => Math.max(most, id), 0) + 1,

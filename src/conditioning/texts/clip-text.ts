@@ -62,7 +62,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a +
 const clipSkip: RequestField<number> = {
   schema: z.int().nonnegative().max(1000),
   describe:
-    "take the context from another layer of CLIP, as the prompt style's tool counts: a1111 and comfyui from 1, the last; plain, as diffusers, layers left out beyond the model's own",
+    "take the context from another layer of CLIP, as the prompt style's tool counts: a1111, comfyui and sdcpp from 1, the last; plain, as diffusers, layers left out beyond the model's own",
   placeholder: 'N',
   optional: true,
   read: Number,
@@ -119,7 +119,7 @@ export const clipText = {
     const { merges } = validate(vocabularySchema, storedVocabulary(stored), 'vocabulary')
     const encoders = towersOf(config).map((tower, i) => {
       const { padding, vocab_size } = tower
-      const read = (cleaning: 'openai' | 'basic') => {
+      const read = (cleaning: 'openai' | 'basic' | 'ascii') => {
         const tokenizer = clipTokenizer({ merges }, { padding, cleaning })
         if (tokenizer.size > vocab_size)
           throw new LatentkitError(`has a vocabulary of ${tokenizer.size} tokens and a text encoder of ${vocab_size}`)
@@ -127,7 +127,8 @@ export const clipText = {
         return { ...tokenizer, size: vocab_size }
       }
       // ComfyUI has transformers' tokenizer and no ftfy (its requirements.txt).
-      const ofStyle = (style: string) => (style === 'comfyui' ? read('basic') : undefined)
+      const own = { comfyui: 'basic', sdcpp: 'ascii' } as const
+      const ofStyle = (style: string) => (style in own ? read(own[style as keyof typeof own]) : undefined)
       return { input: tokensName(i), tokenizer: read('openai'), ofStyle, length: towerLength(tower) }
     })
     return sentenceReader(encoders, stored, { told: zeroesEmpty(config) ? 'told' : undefined })

@@ -3,6 +3,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import {
   type Chunk,
   lexiconOf,
+  type PromptStyle,
   type PromptStyleName,
   promptStyles,
   type ReadPhrase,
@@ -27,7 +28,7 @@ export const promptStyle: RequestField<PromptStyleName> = {
   schema: z.enum(styleNames),
   describe:
     'how prompts are read: plain text (the default); a1111: (weights:1.2), [less], BREAK, AND, [from:to:when], [by|turns]; ' +
-    'comfyui: (weights:1.2), embedding:name; these two of any length',
+    'comfyui: (weights:1.2), embedding:name; sdcpp: (weights:1.2), [less], BREAK; these three of any length',
   placeholder: styleNames.join('|'),
   optional: true,
   label: 'Prompt style',
@@ -68,25 +69,28 @@ export function sentenceReader(
       const { prompt, negativePrompt } = request
       // `calls` and `callsBefore` of the network are the generation's to add.
       const { promptStyle: name = 'plain', calls = 1, callsBefore } = request as Partial<SpokenOver>
-      const style = promptStyles[name]
+      const style: PromptStyle = promptStyles[name]
       const options = { style, lexicons: lexiconsOf(name), steps: calls, firstPass: callsBefore }
-      const away = !(style.zeroesEmpty && negativePrompt === '')
-      const spoken = ({ weight, stages }: ReadPhrase, isTold = true): SpokenPhrase => ({
+      const zeros = told !== undefined && negativePrompt === '' ? style.zeroesEmpty : undefined
+      const spoken = ({ weight, stages }: ReadPhrase, zeros?: PromptStyle['zeroesEmpty']): SpokenPhrase => ({
         weight,
         stages: stages.map(({ until, chunks }) => ({
           until,
-          chunks: chunks.map(each => ({ numbers: numbersOf(each, isTold), weights: each[0]!.weights })),
+          chunks: chunks.map(each => ({
+            numbers: numbersOf(each, zeros !== 'all'),
+            weights: zeros === 'context' ? each[0]!.weights.map(() => 0) : each[0]!.weights,
+          })),
         })),
       })
       const { phrases, leftOut } = readPrompt(prompt, options)
       const negative = readPrompt(negativePrompt, { ...options, negative: true }).phrases[0]!
       return {
         positive: plain(prompt),
-        negative: plain(negativePrompt, away),
+        negative: plain(negativePrompt, zeros !== 'all'),
         leftOut,
         spoken: {
           positive: phrases.map(phrase => spoken(phrase)),
-          negative: spoken(negative, away),
+          negative: spoken(negative, zeros),
           empty: plain(''),
           weigh: style.weigh,
         },

@@ -20,7 +20,7 @@ function distilledLevels(alphasCumprod: ArrayLike<number>, steps: number): Timed
 export const sdcpp: Profile = {
   label: 'stable-diffusion.cpp',
   source: 'leejet/stable-diffusion.cpp 97d2990',
-  defaults: { sampler: 'euler_ancestral', steps: 20, guidance: 7, promptStyle: 'a1111' },
+  defaults: { sampler: 'euler_ancestral', steps: 20, guidance: 7, promptStyle: 'sdcpp' },
   draws: 'gpu',
   samplers: {
     euler: discrete,

@@ -63,7 +63,7 @@ function broken(text: string): { text: string; weight: number }[] {
 }
 
 /** Runs of the same weight as one piece, which is tokenized in one. */
-function merged(pieces: readonly WeightedText[]): WeightedText[] {
+export function merged(pieces: readonly WeightedText[]): WeightedText[] {
   const out: { text: string[]; weight: number }[] = []
   for (const { text, weight } of pieces) {
     const last = out.at(-1)

@@ -43,7 +43,7 @@ export function readPrompt(prompt: string, { style, lexicons, negative = false, 
   style.check?.(prompt)
   const read = new Map<string, ReturnType<PromptStyle['chunks']>[]>()
   const readOnce = (text: string) => {
-    const known = read.get(text) ?? lexicons.map(lexicon => style.chunks(text, lexicon))
+    const known = read.get(text) ?? lexicons.map((lexicon, i) => style.chunks(text, lexicon, i))
     read.set(text, known)
     return known
   }

@@ -5,6 +5,8 @@ import { comfyuiChunks } from './comfyui-chunks.js'
 import { promptPhrases } from './composition.js'
 import { type PromptSteps, promptStages } from './edits.js'
 import { type Emphasised, fromEmpty, restoringMean } from './emphasis.js'
+import { sdcppChunks } from './sdcpp-chunks.js'
+import { sdcppWeights } from './sdcpp-weights.js'
 
 /** What weighing has at hand. */
 export interface Encoders {
@@ -22,9 +24,14 @@ export interface PromptStyle {
   phrases(prompt: string): readonly { readonly text: string; readonly weight: number }[]
   /** What such a prompt says at each step. */
   stages(text: string, steps: PromptSteps): readonly { readonly until: number; readonly text: string }[]
-  chunks(text: string, lexicon: Lexicon): { readonly chunks: readonly Chunk[]; readonly leftOut: number }
-  /** Whether a model that knows zeros for no text is given them for an empty negative prompt. */
-  readonly zeroesEmpty: boolean
+  /** What a model's text encoder reads, which is the `encoder`th of it. */
+  chunks(
+    text: string,
+    lexicon: Lexicon,
+    encoder: number,
+  ): { readonly chunks: readonly Chunk[]; readonly leftOut: number }
+  /** What of an empty negative prompt is zeros for a model that knows them for no text: all, or its tokens' vectors. */
+  readonly zeroesEmpty?: 'all' | 'context'
   /** The vectors of one place in all stages of a prompt, by their weights. */
   weigh(emphasised: Emphasised, encoders: Encoders): Float32Array
 }
@@ -36,6 +43,7 @@ const throughout = (text: string) => [{ until: Number.POSITIVE_INFINITY, text }]
 /**
  * The ways in which prompts are read. `plain`: as diffusers and Stable Diffusion's own scripts do, one chunk and no
  * marks. `a1111`: weights, BREAK, AND, edits over steps, any number of chunks. `comfyui`: weights, any number of chunks.
+ * `sdcpp`: weights, BREAK, any number of chunks, each of which keeps its mean.
  */
 export const promptStyles = {
   plain: {
@@ -47,7 +55,7 @@ export const promptStyles = {
       const kept = ids.slice(0, length - 2).map(id => ({ id, weight: 1 }))
       return { chunks: [chunkOf(kept, lexicon)], leftOut: ids.length - kept.length }
     },
-    zeroesEmpty: true,
+    zeroesEmpty: 'all',
     weigh: ({ z }) => z,
   },
   a1111: {
@@ -55,15 +63,23 @@ export const promptStyles = {
     phrases: promptPhrases,
     stages: promptStages,
     chunks: (text, lexicon) => all(a1111Chunks(text, lexicon)),
-    zeroesEmpty: true,
+    zeroesEmpty: 'all',
     weigh: (emphasised, { widths }) => restoringMean(emphasised, widths),
   },
   comfyui: {
     phrases: alone,
     stages: throughout,
     chunks: (text, lexicon) => all(comfyuiChunks(text, lexicon)),
-    zeroesEmpty: false,
     weigh: (emphasised, { empty }) => fromEmpty(emphasised, empty),
+  },
+  sdcpp: {
+    check: sdcppWeights,
+    phrases: alone,
+    stages: throughout,
+    chunks: (text, lexicon, encoder) => all(sdcppChunks(text, lexicon, encoder)),
+    zeroesEmpty: 'context',
+    // conditioner.hpp, apply_token_weights: one mean for all encoders.
+    weigh: emphasised => restoringMean(emphasised, [emphasised.width]),
   },
 } satisfies Record<string, PromptStyle>
 
