@@ -1,7 +1,7 @@
 import type { Program } from '../tensor/program.js'
 import { fromFloat32, type TensorData } from '../weights/dtypes.js'
+import { parametersOf } from './checkpoint.js'
 import { drawnParameters } from './parameters.js'
-import { parametersOf } from './published.js'
 
 /*
  * Models with the names of the published ones and few channels, which the original programs have run as well: what they
