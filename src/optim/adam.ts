@@ -1,4 +1,4 @@
-import type { Optimiser, UpdateInputs } from '../runtime/optimiser.js'
+import type { Optimiser, UpdateInputs } from '../runtime/state/optimiser.js'
 import { add, div, mul, sub } from '../tensor/binary.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { sqrt, square } from '../tensor/unary.js'

@@ -1,4 +1,4 @@
-import type { Averaging } from '../runtime/optimiser.js'
+import type { Averaging } from '../runtime/state/optimiser.js'
 import { mul, sub } from '../tensor/binary.js'
 
 export interface EmaOptions {

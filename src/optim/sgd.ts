@@ -1,4 +1,4 @@
-import type { Optimiser } from '../runtime/optimiser.js'
+import type { Optimiser } from '../runtime/state/optimiser.js'
 import { add, mul, sub } from '../tensor/binary.js'
 
 export interface SgdOptions {

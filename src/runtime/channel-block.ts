@@ -1,8 +1,8 @@
 import { modelBytes, nodeMessage, valueMessage } from '../compiler/onnx.js'
 import type { Target } from '../compiler/target.js'
 import type { DeviceHost } from './device-host.js'
+import type { RemoteEngine } from './engine/remote-engine.js'
 import { hostTensor } from './host-tensor.js'
-import type { RemoteEngine } from './remote-engine.js'
 
 const known = new WeakMap<RemoteEngine, Promise<number | undefined>>()
 

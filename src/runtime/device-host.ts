@@ -1,6 +1,6 @@
 import type { Target } from '../compiler/target.js'
+import type { RemoteEngine } from './engine/remote-engine.js'
 import type { MemoryLimits } from './footprint.js'
-import type { RemoteEngine } from './remote-engine.js'
 
 /** An opened device, as everything that compiles for it needs it. */
 export interface DeviceHost {

@@ -1,7 +1,7 @@
 import type { Program } from '../tensor/program.js'
 import type { CompiledModel } from './compile.js'
 import type { DeviceHost } from './device-host.js'
-import type { ModelSpec } from './engine-calls.js'
+import type { ModelSpec } from './engine/engine-calls.js'
 import { checkInputs, type HostTensor, type HostTensors } from './host-tensor.js'
 
 export interface RunOptions {

@@ -3,8 +3,8 @@ export { checkHalf } from './device-check.js'
 export type { Executable, RunOptions } from './executable.js'
 export { type ExportOptions, exportOnnx } from './export-onnx.js'
 export { type HostTensor, type HostTensors, hostIntegers, hostTensor } from './host-tensor.js'
-export type { Averaging, Optimiser, UpdateInputs } from './optimiser.js'
 export { onlyProcess, type Processes } from './processes.js'
+export type { Averaging, Optimiser, UpdateInputs } from './state/optimiser.js'
 export type {
   AccumulateOptions,
   StartingParameter,
@@ -13,8 +13,8 @@ export type {
   TrainingState,
   TrainingStep,
   UpdateOptions,
-} from './training.js'
-export { keepTuning, type TunedUse } from './tune.js'
-export { readTuning, writeTuning } from './tuning-cache.js'
+} from './state/training.js'
+export { keepTuning, type TunedUse } from './tuning/tune.js'
+export { readTuning, writeTuning } from './tuning/tuning-cache.js'
 export type { WeightPrecision } from './weight-forms.js'
 export type { Weight, WeightSource, Weights } from './weights.js'

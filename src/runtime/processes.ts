@@ -1,5 +1,5 @@
 import type { WorldPlace } from '../platform/types.js'
-import type { RemoteEngine } from './remote-engine.js'
+import type { RemoteEngine } from './engine/remote-engine.js'
 
 /**
  * The processes that train together, this one among them; the same is to be called in each, in the same order. Where one

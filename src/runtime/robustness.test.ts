@@ -9,9 +9,9 @@ import { expandTo } from '../tensor/reshape.js'
 import { f32, type Tensor } from '../tensor/tensor.js'
 import { exp, square, tanh } from '../tensor/unary.js'
 import { openWebgpu } from '../testing/webgpu.js'
+import { RemoteEngine } from './engine/remote-engine.js'
 import { checkFootprint } from './footprint.js'
 import { type DeviceName, hostTensor, openDevice } from './index.js'
-import { RemoteEngine } from './remote-engine.js'
 
 const side = 512
 /** Some tenths of a second of work. */

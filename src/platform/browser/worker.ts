@@ -3,7 +3,7 @@ import type { WorkerHandle, WorkerLink } from '../worker-link.js'
 /** Starts the thread in which the sessions live. */
 export function startWorker(): WorkerHandle {
   // Bundlers look for exactly this expression.
-  const worker = new Worker(new URL('../../runtime/worker.js', import.meta.url), { type: 'module' })
+  const worker = new Worker(new URL('../../runtime/engine/worker.js', import.meta.url), { type: 'module' })
   return {
     post: (message, transfer) => worker.postMessage(message, [...transfer]),
     onMessage: listener => worker.addEventListener('message', event => listener(event.data)),

@@ -7,7 +7,7 @@ export function startWorker(): WorkerHandle {
   // can be changed from the main thread alone. Who wants the reports says ORT_DISABLE_TELEMETRY=0.
   process.env.ORT_DISABLE_TELEMETRY ??= '1'
   // Flags of the caller's process, such as --input-type, do not fit a file.
-  const worker = new Worker(new URL('../../runtime/worker.js', import.meta.url), { execArgv: [] })
+  const worker = new Worker(new URL('../../runtime/engine/worker.js', import.meta.url), { execArgv: [] })
   worker.unref()
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),

@@ -1,7 +1,7 @@
-import type { StateSpec } from '../engine-calls.js'
-import { layOut, type Place } from '../layout.js'
-import { sumOfSquaresModule, sumOfSquaresStep } from '../sum-of-squares.js'
+import type { StateSpec } from '../engine/engine-calls.js'
 import { clipFactor, nothingAccumulated } from './engine-state.js'
+import { layOut, type Place } from './layout.js'
+import { sumOfSquaresModule, sumOfSquaresStep } from './sum-of-squares.js'
 
 /** A memory holds 4 GiB at most; smaller ones are easier to come by. */
 const chunkBytes = 2 ** 30

@@ -1,9 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
 import type { OnnxRuntime } from '../../platform/onnxruntime.js'
 import type { World } from '../../platform/types.js'
-import type { StateGraphs, StateSpec } from '../engine-calls.js'
-import { chunkName, updatedName } from '../flatten.js'
-import { type Layout, layOut, type Place } from '../layout.js'
+import type { StateGraphs, StateSpec } from '../engine/engine-calls.js'
 import {
   clipFactor,
   type EngineState,
@@ -13,6 +11,8 @@ import {
   type StateFeed,
   type StateUse,
 } from './engine-state.js'
+import { chunkName, updatedName } from './flatten.js'
+import { type Layout, layOut, type Place } from './layout.js'
 
 type Create = (bytes: Uint8Array, onDevice: readonly string[]) => Promise<InferenceSession>
 type Sessions = { readonly [Name in Exclude<keyof StateGraphs, 'limit' | 'alignment'> | 'download']: InferenceSession }

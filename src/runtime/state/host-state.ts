@@ -1,7 +1,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common'
 import type { OnnxRuntime } from '../../platform/onnxruntime.js'
 import type { World } from '../../platform/types.js'
-import type { StateSpec } from '../engine-calls.js'
+import type { StateSpec } from '../engine/engine-calls.js'
 import type { EngineState, Feeds, Outputs, StateFeed, StateUse } from './engine-state.js'
 import { FlatState } from './flat-state.js'
 

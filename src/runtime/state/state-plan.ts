@@ -3,11 +3,11 @@ import { lower } from '../../compiler/lower.js'
 import type { Program } from '../../tensor/program.js'
 import { open } from '../../tensor/shape.js'
 import type { DeviceHost } from '../device-host.js'
-import { compileElementwise } from '../elementwise.js'
-import type { StateSpec } from '../engine-calls.js'
-import { accumulationProgram, copyProgram, rowLength, sumOfSquaresProgram, updatedName } from '../flatten.js'
-import { type Layout, layOut } from '../layout.js'
-import { type Averaging, type Optimiser, updateProgram } from '../optimiser.js'
+import type { StateSpec } from '../engine/engine-calls.js'
+import { compileElementwise } from './elementwise.js'
+import { accumulationProgram, copyProgram, rowLength, sumOfSquaresProgram, updatedName } from './flatten.js'
+import { type Layout, layOut } from './layout.js'
+import { type Averaging, type Optimiser, updateProgram } from './optimiser.js'
 
 export interface StatePlan {
   readonly spec: StateSpec

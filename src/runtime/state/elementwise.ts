@@ -1,7 +1,7 @@
-import { constantData } from '../tensor/constant.js'
-import type { Program } from '../tensor/program.js'
-import type { Tensor } from '../tensor/tensor.js'
-import { topological } from '../tensor/walk.js'
+import { constantData } from '../../tensor/constant.js'
+import type { Program } from '../../tensor/program.js'
+import type { Tensor } from '../../tensor/tensor.js'
+import { topological } from '../../tensor/walk.js'
 import { advance, get, load, moduleOf, repeat, set, store, valueType, vector, vectorCode } from './webassembly.js'
 
 /** WebAssembly that computes an elementwise program over flat arrays in place. */

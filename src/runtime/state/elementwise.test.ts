@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { adam, adamw, ema, sgd } from '../optim/index.js'
+import { adam, adamw, ema, sgd } from '../../optim/index.js'
 import {
   add,
   and,
@@ -16,12 +16,12 @@ import {
   mul,
   or,
   sub,
-} from '../tensor/binary.js'
-import { evaluate } from '../tensor/evaluate.js'
-import { type Program, trace } from '../tensor/program.js'
-import { f32, type Tensor } from '../tensor/tensor.js'
-import { abs, exp, neg, not, sqrt, square } from '../tensor/unary.js'
-import { where } from '../tensor/where.js'
+} from '../../tensor/binary.js'
+import { evaluate } from '../../tensor/evaluate.js'
+import { type Program, trace } from '../../tensor/program.js'
+import { f32, type Tensor } from '../../tensor/tensor.js'
+import { abs, exp, neg, not, sqrt, square } from '../../tensor/unary.js'
+import { where } from '../../tensor/where.js'
 import { compileElementwise, laneShape } from './elementwise.js'
 import { updateProgram } from './optimiser.js'
 import { sumOfSquaresModule, sumOfSquaresStep } from './sum-of-squares.js'

@@ -1,6 +1,6 @@
-import { mul } from '../tensor/binary.js'
-import { type Program, trace } from '../tensor/program.js'
-import { f32, type Spec, type Tensor } from '../tensor/tensor.js'
+import { mul } from '../../tensor/binary.js'
+import { type Program, trace } from '../../tensor/program.js'
+import { f32, type Spec, type Tensor } from '../../tensor/tensor.js'
 import { laneShape } from './elementwise.js'
 
 /**

@@ -1,5 +1,5 @@
 import { cacheFolder, fileInfo, joinPath, processor, readText, sha256, writeFileAtomic } from '#platform'
-import { version } from '../platform/version.js'
+import { version } from '../../platform/version.js'
 
 /** What the measurements of this processor by this version say; undefined where there are none, or no cache folder. */
 export async function readTuning(device: string): Promise<unknown> {

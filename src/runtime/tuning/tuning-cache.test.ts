@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
-import { temporaryFolder } from '../testing/temporary-folder.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { readTuning, writeTuning } from './tuning-cache.js'
 
 test('measurements are kept by device, and a damaged file counts as none', async t => {

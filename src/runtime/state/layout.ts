@@ -1,4 +1,4 @@
-import { sizeOf } from '../tensor/shape.js'
+import { sizeOf } from '../../tensor/shape.js'
 
 /** Where a parameter lies in the flat arrays of a training state. */
 export interface Place {

@@ -1,5 +1,5 @@
 import { startWorker } from '#platform'
-import { LatentkitError, LostProcessError } from '../platform/errors.js'
+import { LatentkitError, LostProcessError } from '../../platform/errors.js'
 import { buffersIn, type EngineCalls, type EngineMethod, type Reply, type Request } from './engine-calls.js'
 
 interface Waiting {

@@ -1,6 +1,6 @@
-import type { WorldPlace } from '../platform/types.js'
-import type { HostTensors } from './host-tensor.js'
-import type { StateUse } from './state/engine-state.js'
+import type { WorldPlace } from '../../platform/types.js'
+import type { HostTensors } from '../host-tensor.js'
+import type { StateUse } from '../state/engine-state.js'
 
 /** A model for a session. */
 export interface ModelSpec {

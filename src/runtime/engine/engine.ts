@@ -1,14 +1,14 @@
 import type { InferenceSession, OnnxValue, Tensor, TypedTensor } from 'onnxruntime-common'
 import { collectGarbage, joinWorld, loadOnnxRuntime } from '#platform'
-import type { OnnxRuntime } from '../platform/onnxruntime.js'
-import type { World, WorldPlace } from '../platform/types.js'
-import { alone } from '../platform/world.js'
+import type { OnnxRuntime } from '../../platform/onnxruntime.js'
+import type { World, WorldPlace } from '../../platform/types.js'
+import { alone } from '../../platform/world.js'
+import { type HostTensor, type HostTensors, hostTensorOf } from '../host-tensor.js'
+import type { EngineState, Feeds, StateUse } from '../state/engine-state.js'
+import { GpuState } from '../state/gpu-state.js'
+import { HostState } from '../state/host-state.js'
 import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
-import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
 import { executionProviders, sessionOptions } from './session-options.js'
-import type { EngineState, Feeds, StateUse } from './state/engine-state.js'
-import { GpuState } from './state/gpu-state.js'
-import { HostState } from './state/host-state.js'
 
 const typeNames = { f32: 'float32', f16: 'float16', i64: 'int64', bool: 'bool' } as const
 const dtypes = { float32: 'f32', float16: 'f16', int64: 'i64', bool: 'bool' } as const
