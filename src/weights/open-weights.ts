@@ -1,13 +1,14 @@
 import { joinPath, openSource, parentFolder } from '#platform'
 import type { FileSource, SourceLike } from '../platform/types.js'
 import { openGguf } from './gguf.js'
-import { openSafetensors, openShardedSafetensors } from './safetensors.js'
+import { openSafetensors } from './safetensors.js'
+import { openSharded } from './sharded.js'
 import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from './tensor-file.js'
 import { openTorchFile } from './torch-file.js'
 
 /**
- * Opens a file of weights of any format that latentkit reads, told by its first bytes: safetensors (also in several
- * files, by the path of their `….index.json`), torch and GGUF.
+ * Opens a file of weights of any format that latentkit reads, told by its first bytes: safetensors, torch and GGUF. Of
+ * weights in several files wanted is the path of their `….index.json`.
  *
  * Throws FileError as the readers do.
  *
@@ -20,9 +21,7 @@ export async function openWeights(from: SourceLike): Promise<TensorFile<TensorIn
 
 /** The same of a source that is open already; closing the file closes it, and so does refusing it. */
 export async function weightsOf(source: FileSource): Promise<TensorFile<TensorInfo | StoredTensor>> {
-  if (source.name.endsWith('.json')) {
-    return openShardedSafetensors(source, shard => openSource(beside(source, shard)))
-  }
+  if (source.name.endsWith('.json')) return openSharded(source, shard => openWeights(beside(source, shard)))
   const format = await closingOnError(source, () => formatOf(source))
   if (format === 'gguf') return openGguf(source)
   return format === 'torch' ? openTorchFile(source) : openSafetensors(source)

@@ -8,13 +8,7 @@ import { openSource } from '#platform'
 import { FileError } from '../platform/errors.js'
 import { temporaryFolder } from '../testing/temporary-folder.js'
 import { type TensorData, toFloat64 } from './dtypes.js'
-import {
-  encodeSafetensors,
-  openSafetensors,
-  openShardedSafetensors,
-  readSafetensors,
-  writeSafetensors,
-} from './safetensors.js'
+import { encodeSafetensors, openSafetensors, readSafetensors, writeSafetensors } from './safetensors.js'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/conformance/formats', import.meta.url))
 const good = join(fixtures, 'safetensors_good')
@@ -52,21 +46,6 @@ test('every malformed file is refused by name', async () => {
       return true
     })
   }
-})
-
-test('a sharded model is one set of tensors; an index that leaves its folder is refused', async () => {
-  const shardFolder = join(good, 'sharded')
-  const open = (name: string) => openSource(join(shardFolder, name))
-  const model = await openShardedSafetensors(await open('model.safetensors.index.json'), open)
-  const expected = readSafetensors(await readFile(join(good, 'sharded.expected.safetensors')))
-  assert.deepEqual([...model.tensors.keys()].sort(), [...expected.tensors.keys()].sort())
-  for (const [name, tensor] of expected.tensors)
-    assert.deepEqual(Buffer.from((await model.read(name)).bytes), Buffer.from(tensor.bytes))
-  await model.close()
-  await assert.rejects(
-    openShardedSafetensors(await open('index_with_path.json'), open),
-    /index_with_path.json: places "a"/,
-  )
 })
 
 const tensorOf = fc

@@ -1,5 +1,4 @@
 import { writeFileAtomic } from '#platform'
-import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
 import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
 import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
@@ -47,61 +46,6 @@ export function readSafetensors(
     tensors.set(tensor, { dtype, shape, bytes: bytes.subarray(begin, end) })
   }
   return { metadata: header.metadata, tensors }
-}
-
-/**
- * Opens a model in several safetensors files by its `model.safetensors.index.json`.
- *
- * `openShard` opens a file by its plain name; names that leave the index's folder are refused with a FileError.
- */
-export async function openShardedSafetensors(
-  index: FileSource,
-  openShard: (fileName: string) => Promise<FileSource>,
-): Promise<SafetensorsFile> {
-  const shards = new Map<string, SafetensorsFile>()
-  const tensors = new Map<string, StoredTensor>()
-  const close = async () => {
-    for (const file of [index, ...shards.values()]) await file.close()
-  }
-  await closingOnError({ close }, async () => {
-    for (const [tensor, fileName] of await readWeightMap(index)) {
-      let shard = shards.get(fileName)
-      if (!shard) shards.set(fileName, (shard = await openSafetensors(await openShard(fileName))))
-      const info = shard.tensors.get(tensor)
-      if (!info) throw new FileError(index.name, `says that ${fileName} holds ${quoted(tensor)}, which it does not`)
-      tensors.set(tensor, info)
-    }
-  })
-  return {
-    name: index.name,
-    format: `safetensors in ${shards.size} files`,
-    metadata: new Map(),
-    tensors,
-    read: async name => readStored(wantedTensor(index.name, tensors, name)),
-    close,
-  }
-}
-
-async function readWeightMap(index: FileSource): Promise<[string, string][]> {
-  const wanted = 'wanted is {"weight_map": {"tensor name": "file name", …}}'
-  if (index.size > 100_000_000) throw new FileError(index.name, `is too large for an index; ${wanted}`)
-  let map: unknown
-  try {
-    map = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await index.read(0, index.size))).weight_map
-  } catch (cause) {
-    throw new FileError(index.name, `is no JSON index (${(cause as Error).message}); ${wanted}`, { cause })
-  }
-  if (typeof map !== 'object' || map === null || Array.isArray(map))
-    throw new FileError(index.name, `has no weight_map; ${wanted}`)
-  for (const [tensor, fileName] of Object.entries(map)) {
-    if (typeof fileName !== 'string' || !/^[^/\\:]+\.safetensors$/.test(fileName)) {
-      throw new FileError(
-        index.name,
-        `places ${quoted(tensor)} in ${quoted(String(fileName))}; wanted is the name of a .safetensors file in the same folder`,
-      )
-    }
-  }
-  return Object.entries(map)
 }
 
 /** A tensor to be written; its bytes may be made only when their turn comes, all at once or in pieces. */

@@ -51,6 +51,22 @@ export function rowsOf(tensor: StoredTensor, first: number, count: number): Stor
   return { ...tensor, shape: [count, ...rest], begin: begin + first * row, end: begin + (first + count) * row }
 }
 
+/** Rows of tensors of one type, one below the other; they are read when the result is. */
+export function stackedRows(pieces: readonly StoredTensor[]): StoredTensor {
+  const { dtype, shape, source } = pieces[0]!
+  const rows = pieces.reduce((sum, { shape }) => sum + shape[0]!, 0)
+  return computedTensor(source.name, { dtype, shape: [rows, ...shape.slice(1)] }, async () => {
+    const out = new Uint8Array(pieces.reduce((sum, { begin, end }) => sum + end - begin, 0))
+    let at = 0
+    for (const piece of pieces) {
+      const { bytes } = await readStored(piece)
+      out.set(bytes, at)
+      at += bytes.length
+    }
+    return out
+  })
+}
+
 /** A matrix with rows for columns. */
 export function transposed(tensor: StoredTensor): StoredTensor {
   const { dtype, source } = tensor

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { FileError } from '../../platform/errors.js'
-import { type ModuleNames, type Renames, renamesBetween } from './module-names.js'
+import { attendsAt } from './autoencoder-names.js'
 
-/** The words of CompVis' AutoencoderKL. */
+/** The words of CompVis' AutoencoderKL, and of its VQModel, which has codes. */
 export interface AutoencoderWords {
   readonly ddconfig: {
-    readonly double_z: true
+    /** False with codes. */
+    readonly double_z: boolean
     readonly z_channels: number
     readonly resolution: number
     readonly in_channels: number
@@ -21,10 +22,12 @@ export interface AutoencoderWords {
     readonly attn_type?: 'none'
   }
   readonly embed_dim: number
+  /** Codes of a codebook. */
+  readonly n_embed?: number
 }
 
 const autoencoderConfigSchema = z.object({
-  _class_name: z.literal('AutoencoderKL'),
+  _class_name: z.enum(['AutoencoderKL', 'VQModel']),
   in_channels: z.int().positive(),
   out_channels: z.int().positive(),
   latent_channels: z.int().positive(),
@@ -33,7 +36,10 @@ const autoencoderConfigSchema = z.object({
   up_block_types: z.array(z.enum(['UpDecoderBlock2D', 'AttnUpDecoderBlock2D'])),
   layers_per_block: z.int().positive().default(1),
   sample_size: z.int().positive().default(32),
-  scaling_factor: z.number().positive().default(0.18215),
+  scaling_factor: z.number().positive().optional(),
+  num_vq_embeddings: z.int().positive().default(256),
+  vq_embed_dim: z.int().positive().nullish(),
+  norm_type: z.literal('group').default('group'),
   shift_factor: z.union([z.null(), z.literal(0)]).nullish(),
   latents_mean: z.null().nullish(),
   latents_std: z.null().nullish(),
@@ -44,8 +50,11 @@ const autoencoderConfigSchema = z.object({
   use_post_quant_conv: z.literal(true).default(true),
 })
 
+/** Where a config.json does not say it. Pipelines scale latents of codes by it too, but those of the paper were trained without: diffusers, issue 6725. */
+const usualScale = { AutoencoderKL: 0.18215, VQModel: 1 } as const
+
 /**
- * Translates the config.json of a diffusers AutoencoderKL into CompVis' words.
+ * Translates the config.json of a diffusers AutoencoderKL or VQModel into CompVis' words.
  *
  * Throws FileError naming the key where it is no such config or asks for what that network cannot do.
  */
@@ -55,11 +64,11 @@ export function autoencoderFromDiffusers(
 ): { words: AutoencoderWords; scaleFactor: number } {
   const parsed = autoencoderConfigSchema.safeParse(json)
   if (!parsed.success) {
-    throw new FileError(file, `cannot be used as the config of a KL autoencoder: ${z.prettifyError(parsed.error)}`)
+    throw new FileError(file, `cannot be used as the config of an autoencoder: ${z.prettifyError(parsed.error)}`)
   }
   const config = parsed.data
   const refuse = (reason: string): never => {
-    throw new FileError(file, `cannot be used as the config of a KL autoencoder: ${reason}`)
+    throw new FileError(file, `cannot be used as the config of an autoencoder: ${reason}`)
   }
   const channels = config.block_out_channels
   const [ch] = channels as [number]
@@ -71,9 +80,10 @@ export function autoencoderFromDiffusers(
   if (String(up) !== String(attends)) refuse('up_block_types are not down_block_types in reverse')
   const middle = config.mid_block_add_attention
   if (!middle && attends.includes(true)) refuse('the levels have attention and the middle has none')
+  const hasCodes = config._class_name === 'VQModel'
   const words: AutoencoderWords = {
     ddconfig: {
-      double_z: true,
+      double_z: !hasCodes,
       z_channels: config.latent_channels,
       resolution: config.sample_size,
       in_channels: config.in_channels,
@@ -86,21 +96,23 @@ export function autoencoderFromDiffusers(
       ...(config.norm_num_groups !== 32 && { num_groups: config.norm_num_groups }),
       ...(!middle && { attn_type: 'none' }),
     },
-    embed_dim: config.latent_channels,
+    embed_dim: (hasCodes && config.vq_embed_dim) || config.latent_channels,
+    ...(hasCodes && { n_embed: config.num_vq_embeddings }),
   }
-  return { words, scaleFactor: config.scaling_factor }
+  return { words, scaleFactor: config.scaling_factor ?? usualScale[config._class_name] }
 }
 
 /**
- * The config.json of a diffusers AutoencoderKL for a CompVis config.
+ * The config.json of a diffusers AutoencoderKL or VQModel for a CompVis config.
  *
  * Throws RangeError where diffusers has no word for it.
  */
 export function autoencoderToDiffusers(
-  { ddconfig, embed_dim }: { ddconfig: Ddconfig; embed_dim: number },
+  { ddconfig, embed_dim, n_embed }: StageConfig,
   scaleFactor: number,
 ): Record<string, unknown> {
-  if (embed_dim !== ddconfig.z_channels) {
+  const hasCodes = n_embed !== undefined
+  if (!hasCodes && embed_dim !== ddconfig.z_channels) {
     throw new RangeError(
       `diffusers has one number of latent channels, found embed_dim ${embed_dim} and z_channels ${ddconfig.z_channels}`,
     )
@@ -113,7 +125,7 @@ export function autoencoderToDiffusers(
   }
   const attends = ddconfig.ch_mult.map((_, level) => attendsAt(ddconfig, level))
   return {
-    _class_name: 'AutoencoderKL',
+    _class_name: hasCodes ? 'VQModel' : 'AutoencoderKL',
     act_fn: 'silu',
     block_out_channels: ddconfig.ch_mult.map(m => m * ddconfig.ch),
     down_block_types: attends.map(attend => (attend ? 'AttnDownEncoderBlock2D' : 'DownEncoderBlock2D')),
@@ -122,89 +134,26 @@ export function autoencoderToDiffusers(
     layers_per_block: ddconfig.num_res_blocks,
     mid_block_add_attention: attn_type !== 'none',
     norm_num_groups: num_groups,
+    ...(hasCodes && { num_vq_embeddings: n_embed }),
     out_channels: ddconfig.out_ch,
     sample_size: ddconfig.resolution,
     scaling_factor: scaleFactor,
     up_block_types: attends.map(attend => (attend ? 'AttnUpDecoderBlock2D' : 'UpDecoderBlock2D')).reverse(),
+    ...(hasCodes && { vq_embed_dim: embed_dim }),
   }
 }
 
-/** What of a CompVis ddconfig diffusers can express. */
+/** What of a CompVis config diffusers can express. */
+export interface StageConfig {
+  readonly ddconfig: Ddconfig
+  readonly embed_dim: number
+  readonly n_embed?: number
+}
+
 type Ddconfig = Omit<AutoencoderWords['ddconfig'], 'double_z' | 'dropout' | 'attn_type'> & {
   /** `none`: no attention anywhere, the middle included; `vanilla` by default. */
   readonly attn_type?: string
   readonly resamp_with_conv?: boolean
   readonly give_pre_end?: boolean
   readonly tanh_out?: boolean
-}
-
-/** What of it decides the names. */
-export type StageLayout = Pick<Ddconfig, 'ch_mult' | 'num_res_blocks' | 'attn_resolutions' | 'resolution' | 'attn_type'>
-
-function attendsAt({ attn_resolutions, resolution, attn_type }: StageLayout, level: number): boolean {
-  return attn_type !== 'none' && attn_resolutions.includes(Math.floor(resolution / 2 ** level))
-}
-
-/** model.py, AttnBlock, against attention_processor.py, Attention. */
-const attention = new Map([
-  ['norm', 'group_norm'],
-  ['q', 'to_q'],
-  ['k', 'to_k'],
-  ['v', 'to_v'],
-  ['proj_out', 'to_out.0'],
-])
-/** Before diffusers 0.17. */
-const oldAttention = new Map([
-  ['norm', 'group_norm'],
-  ['q', 'query'],
-  ['k', 'key'],
-  ['v', 'value'],
-  ['proj_out', 'proj_attn'],
-])
-const resnet = new Map([
-  ['norm1', 'norm1'],
-  ['conv1', 'conv1'],
-  ['norm2', 'norm2'],
-  ['conv2', 'conv2'],
-  ['nin_shortcut', 'conv_shortcut'],
-])
-
-/** In the order of model.py, Encoder and Decoder; the other names are those of autoencoder_kl.py and vae.py. */
-function* modules(ddconfig: StageLayout): Generator<ModuleNames> {
-  const levels = ddconfig.ch_mult.length
-  for (const [half, ours, theirs, extra] of [
-    ['encoder', 'down', 'down_blocks', 0],
-    ['decoder', 'up', 'up_blocks', 1],
-  ] as const) {
-    yield { compvis: `${half}.conv_in`, diffusers: `${half}.conv_in` }
-    for (let level = 0; level < levels; level++) {
-      const compvis = `${half}.${ours}.${level}`
-      // CompVis counts both ways from the full resolution, diffusers in the order of use.
-      const diffusers = `${half}.${theirs}.${half === 'encoder' ? level : levels - 1 - level}`
-      for (let i = 0; i < ddconfig.num_res_blocks + extra; i++) {
-        yield { compvis: `${compvis}.block.${i}`, diffusers: `${diffusers}.resnets.${i}`, inner: resnet }
-        if (attendsAt(ddconfig, level)) yield* attentions(`${compvis}.attn.${i}`, `${diffusers}.attentions.${i}`)
-      }
-      yield half === 'encoder'
-        ? { compvis: `${compvis}.downsample.conv`, diffusers: `${diffusers}.downsamplers.0.conv` }
-        : { compvis: `${compvis}.upsample.conv`, diffusers: `${diffusers}.upsamplers.0.conv` }
-    }
-    yield { compvis: `${half}.mid.block_1`, diffusers: `${half}.mid_block.resnets.0`, inner: resnet }
-    yield* attentions(`${half}.mid.attn_1`, `${half}.mid_block.attentions.0`)
-    yield { compvis: `${half}.mid.block_2`, diffusers: `${half}.mid_block.resnets.1`, inner: resnet }
-    yield { compvis: `${half}.norm_out`, diffusers: `${half}.conv_norm_out` }
-    yield { compvis: `${half}.conv_out`, diffusers: `${half}.conv_out` }
-  }
-  yield { compvis: 'quant_conv', diffusers: 'quant_conv' }
-  yield { compvis: 'post_quant_conv', diffusers: 'post_quant_conv' }
-}
-
-function* attentions(compvis: string, diffusers: string): Generator<ModuleNames> {
-  yield { compvis, diffusers, inner: attention }
-  yield { compvis, diffusers, inner: oldAttention }
-}
-
-/** The tensors of a KL autoencoder in CompVis checkpoints and in diffusers' AutoencoderKL. */
-export function autoencoderRenames(ddconfig: StageLayout): Renames {
-  return renamesBetween(modules(ddconfig), name => /\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$/.test(name))
 }

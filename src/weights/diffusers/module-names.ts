@@ -24,9 +24,9 @@ interface Target {
 /**
  * Translates tensors by a table of their modules; of several names for one module the first is written, all are read.
  *
- * @param isPointwise which weights (CompVis names) are 1x1 convolutions in CompVis and linear layers in diffusers
+ * @param kernelAxes how many axes of size 1 a weight (CompVis name) has there that is a linear layer in diffusers; 0 for all else
  */
-export function renamesBetween(modules: Iterable<ModuleNames>, isPointwise = (_name: string) => false): Renames {
+export function renamesBetween(modules: Iterable<ModuleNames>, kernelAxes = (_name: string) => 0): Renames {
   const byCompvis = new Map<string, Target>()
   const byDiffusers = new Map<string, Target>()
   for (const { compvis, diffusers, inner } of modules) {
@@ -38,12 +38,13 @@ export function renamesBetween(modules: Iterable<ModuleNames>, isPointwise = (_n
   return {
     toDiffusers(original, shape) {
       const name = translate(original, byCompvis)
-      return name === undefined ? undefined : { name, shape: isPointwise(original) ? shape.slice(0, 2) : shape }
+      return name === undefined ? undefined : { name, shape: kernelAxes(original) > 0 ? shape.slice(0, 2) : shape }
     },
     toCompvis(original, shape) {
       const name = translate(original, byDiffusers)
       if (name === undefined) return undefined
-      return { name, shape: isPointwise(name) && shape.length === 2 ? [...shape, 1, 1] : shape }
+      const axes = shape.length === 2 ? kernelAxes(name) : 0
+      return { name, shape: [...shape, ...new Array<number>(axes).fill(1)] }
     },
   }
 }

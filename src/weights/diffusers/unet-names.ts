@@ -7,6 +7,10 @@ export interface UnetLayout {
   readonly num_res_blocks: number | readonly number[]
   readonly attention_resolutions: readonly number[]
   readonly num_classes?: number | string | null | undefined
+  /** Transformers, whose modules are called the same, instead of attention; true if not given. */
+  readonly use_spatial_transformer?: boolean | undefined
+  /** Residual blocks where the size changes. */
+  readonly resblock_updown?: boolean | undefined
 }
 
 /** openaimodel.py, ResBlock, against resnet.py, ResnetBlock2D. */
@@ -19,14 +23,36 @@ const resnet = new Map([
   ['skip_connection', 'conv_shortcut'],
 ])
 
+/** openaimodel.py, AttentionBlock, against attention_processor.py, Attention; before the dot of `qkv` see attention-rows.ts. */
+const attention = new Map([
+  ['norm', 'group_norm'],
+  ['qkv.q', 'to_q'],
+  ['qkv.k', 'to_k'],
+  ['qkv.v', 'to_v'],
+  ['proj_out', 'to_out.0'],
+])
+/** Before diffusers 0.17. */
+const oldAttention = new Map([
+  ['norm', 'group_norm'],
+  ['qkv.q', 'query'],
+  ['qkv.k', 'key'],
+  ['qkv.v', 'value'],
+  ['proj_out', 'proj_attn'],
+])
+
 /**
- * The names of a UNet's tensors in CompVis checkpoints and in diffusers' UNet2DConditionModel.
+ * The names of a UNet's tensors in CompVis checkpoints and in diffusers' UNet2DConditionModel, or its UNet2DModel where it
+ * has no transformers.
  *
  * @param label under which name diffusers keeps the embedding of `num_classes: sequential`
  */
 export function unetRenames(words: UnetLayout, label: LabelModule = 'add_embedding'): Renames {
-  return renamesBetween(modules(words, label))
+  return renamesBetween(modules(words, label), name =>
+    /\.(qkv\.[qkv]|proj_out)\.weight$/.test(name) && isPlain(words) ? 1 : 0,
+  )
 }
+
+const isPlain = ({ use_spatial_transformer }: UnetLayout): boolean => use_spatial_transformer === false
 
 /** In the order of openaimodel.py, UNetModel.__init__; the other names are those of unet_2d_condition.py. */
 function* modules(words: UnetLayout, label: LabelModule): Generator<ModuleNames> {
@@ -34,6 +60,13 @@ function* modules(words: UnetLayout, label: LabelModule): Generator<ModuleNames>
   const blocksAt = (level: number) =>
     typeof words.num_res_blocks === 'number' ? words.num_res_blocks : words.num_res_blocks[level]!
   const attends = (level: number) => words.attention_resolutions.includes(2 ** level)
+  const inResized = words.resblock_updown ? '' : '.conv'
+  const resized = words.resblock_updown ? { inner: resnet } : {}
+  function* attentions(compvis: string, diffusers: string): Generator<ModuleNames> {
+    if (!isPlain(words)) return yield { compvis, diffusers }
+    yield { compvis, diffusers, inner: attention }
+    yield { compvis, diffusers, inner: oldAttention }
+  }
 
   yield { compvis: 'time_embed.0', diffusers: 'time_embedding.linear_1' }
   yield { compvis: 'time_embed.2', diffusers: 'time_embedding.linear_2' }
@@ -51,13 +84,16 @@ function* modules(words: UnetLayout, label: LabelModule): Generator<ModuleNames>
     const down = `down_blocks.${level}`
     for (let i = 0; i < blocksAt(level); i++, block++) {
       yield { compvis: `input_blocks.${block}.0`, diffusers: `${down}.resnets.${i}`, inner: resnet }
-      if (attends(level)) yield { compvis: `input_blocks.${block}.1`, diffusers: `${down}.attentions.${i}` }
+      if (attends(level)) yield* attentions(`input_blocks.${block}.1`, `${down}.attentions.${i}`)
     }
-    if (level < levels - 1) yield { compvis: `input_blocks.${block++}.0.op`, diffusers: `${down}.downsamplers.0.conv` }
+    if (level < levels - 1) {
+      const compvis = `input_blocks.${block++}.0${words.resblock_updown ? '' : '.op'}`
+      yield { compvis, diffusers: `${down}.downsamplers.0${inResized}`, ...resized }
+    }
   }
 
   yield { compvis: 'middle_block.0', diffusers: 'mid_block.resnets.0', inner: resnet }
-  yield { compvis: 'middle_block.1', diffusers: 'mid_block.attentions.0' }
+  yield* attentions('middle_block.1', 'mid_block.attentions.0')
   yield { compvis: 'middle_block.2', diffusers: 'mid_block.resnets.1', inner: resnet }
 
   block = 0
@@ -65,11 +101,12 @@ function* modules(words: UnetLayout, label: LabelModule): Generator<ModuleNames>
     const up = `up_blocks.${levels - 1 - level}`
     for (let i = 0; i <= blocksAt(level); i++, block++) {
       yield { compvis: `output_blocks.${block}.0`, diffusers: `${up}.resnets.${i}`, inner: resnet }
-      if (attends(level)) yield { compvis: `output_blocks.${block}.1`, diffusers: `${up}.attentions.${i}` }
+      if (attends(level)) yield* attentions(`output_blocks.${block}.1`, `${up}.attentions.${i}`)
     }
     const after = attends(level) ? 2 : 1
     if (level > 0) {
-      yield { compvis: `output_blocks.${block - 1}.${after}.conv`, diffusers: `${up}.upsamplers.0.conv` }
+      const compvis = `output_blocks.${block - 1}.${after}${inResized}`
+      yield { compvis, diffusers: `${up}.upsamplers.0${inResized}`, ...resized }
     }
   }
   yield { compvis: 'out.0', diffusers: 'conv_norm_out' }

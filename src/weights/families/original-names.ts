@@ -1,4 +1,4 @@
-import { autoencoderRenames } from '../diffusers/autoencoder.js'
+import { autoencoderRenames } from '../diffusers/autoencoder-names.js'
 import { tinyAutoencoderRenames } from '../diffusers/tiny-autoencoder.js'
 import { rowsOf, transposed } from '../stored.js'
 import type { StoredTensor } from '../tensor-file.js'
