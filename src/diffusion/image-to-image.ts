@@ -50,7 +50,7 @@ export function diffusersStart(
   const steps = plan.timesteps.length
   const stepsLeft = Math.min(Math.floor(steps * strength), steps)
   const calls = callList(name, config, plan)
-  const callsPerStep = name === 'HeunDiscreteScheduler' || name.startsWith('KDPM2') ? 2 : 1
+  const callsPerStep = /Heun|KDPM2/.test(name) ? 2 : 1
   const first = (steps - stepsLeft) * callsPerStep
   const timesteps = calls.timesteps.slice(first)
   return { timesteps, stepsLeft, level: timesteps.length === 0 ? undefined : levelOfCall(name, config, plan, first) }
@@ -60,7 +60,7 @@ function levelOfCall(name: SchedulerName, config: SchedulerConfig, plan: Schedul
   const calls = callList(name, config, plan)
   const sigma = calls.sigmas?.[call]
   if (sigma === undefined) return timedLevel(plan.alphasCumprod, calls.timesteps[call]!)
-  if (name === 'FlowMatchEulerDiscreteScheduler' || config.use_flow_sigmas) return { alpha: 1 - sigma, sigma }
+  if (name.startsWith('FlowMatch') || config.use_flow_sigmas) return { alpha: 1 - sigma, sigma }
   const unitVariance = /^(DPMSolver|UniPC|DEIS)/.test(name)
   if (!unitVariance) return { alpha: 1, sigma }
   const alpha = 1 / Math.sqrt(sigma * sigma + 1)

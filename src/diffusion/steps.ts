@@ -39,13 +39,14 @@ export function everyStep(alphasCumprod: ArrayLike<number>): Step[] {
 }
 
 /**
- * The steps of a diffusers scheduler without noise levels. DDPM and LCM step to the next timestep of the plan; DDIM and
- * PNDM down by floor(T / steps), whatever the spacing. Below 0 lies a clean image, or the schedule's first level where
- * `set_alpha_to_one` is false.
+ * The steps of a diffusers scheduler without noise levels. DDPM, LCM and TCD step to the next timestep of the plan; DDIM
+ * and PNDM down by floor(T / steps), whatever the spacing. Below 0 lies a clean image, or the schedule's first level
+ * where `set_alpha_to_one` is false; TCD ends at that level always.
  */
 export function diffusersSteps(name: SchedulerName, config: SchedulerConfig, plan: SchedulePlan): Step[] {
   const { alphasCumprod, timesteps } = plan
-  const last = config.set_alpha_to_one || name === 'DDPMScheduler' ? clean : vpLevel(alphasCumprod[0]!)
+  const toClean = name === 'DDPMScheduler' || (config.set_alpha_to_one && name !== 'TCDScheduler')
+  const last = toClean ? clean : vpLevel(alphasCumprod[0]!)
   const stride = Math.floor(config.num_train_timesteps / timesteps.length)
   const down = name === 'DDIMScheduler' || name === 'PNDMScheduler'
   return timesteps.map((t, i) => {

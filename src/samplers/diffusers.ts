@@ -1,6 +1,8 @@
 import {
+  callList,
   combine,
   diffusersSteps,
+  type Level,
   levelOfSigma,
   parameterizationOf,
   rungeKuttaSteps,
@@ -13,6 +15,8 @@ import {
 import { LatentkitError } from '../platform/errors.js'
 import type { Denoise, Noise, Predict, Sampling } from './contract.js'
 import { lcm } from './distilled/lcm.js'
+import { tcd } from './distilled/tcd.js'
+import { flowHeun } from './flow/rectified-flow.js'
 import { clipTo, dynamicThreshold } from './limits.js'
 import { denoiser, type Network, predictor, scale } from './model.js'
 import { deis } from './multistep/deis.js'
@@ -60,7 +64,8 @@ export interface DiffusersStepOptions {
  *
  * Throws LatentkitError for a configuration that no sampler here stands for.
  */
-export function diffusersSampling(setting: DiffusersSetting, x: Float32Array): Sampling {
+export function diffusersSampling(given: DiffusersSetting, x: Float32Array): Sampling {
+  const setting = toldInOrder(given)
   const { scheduler, config, plan, noise, step = {} } = setting
   switch (scheduler) {
     case 'DDIMScheduler':
@@ -69,13 +74,18 @@ export function diffusersSampling(setting: DiffusersSetting, x: Float32Array): S
       return ddpm(predictOf(setting), x, stepsOf(setting), { noise, variance: ddpmVariance(config) })
     case 'LCMScheduler':
       return lcm(predictOf(setting), x, stepsOf(setting), { noise, timestepScaling: config.timestep_scaling })
+    case 'TCDScheduler': {
+      const levelOf = (t: number) => timedLevel(plan.alphasCumprod, t)
+      return tcd(predictOf(setting), x, stepsOf(setting), { noise, levelOf, gamma: step.eta })
+    }
     case 'PNDMScheduler':
       return pndm(setting, x)
     case 'FlowMatchEulerDiscreteScheduler':
+    case 'FlowMatchHeunDiscreteScheduler':
       return flow(setting, x)
     case 'EulerDiscreteScheduler':
     case 'EDMEulerScheduler':
-      return step.s_churn ? lateChurn(setting, x, step.s_churn) : euler(denoiseOf(setting), x, plan.sigmas!)
+      return step.s_churn ? lateChurn(setting, x, step.s_churn) : euler(denoiseOf(setting), x, reached(plan))
     case 'EulerAncestralDiscreteScheduler':
       return drawingLast(eulerAncestral(denoiseOf(setting), x, plan.sigmas!, { noise }), noise)
     case 'HeunDiscreteScheduler':
@@ -92,16 +102,31 @@ export function diffusersSampling(setting: DiffusersSetting, x: Float32Array): S
     case 'DPMSolverSinglestepScheduler':
     case 'UniPCMultistepScheduler':
     case 'DEISMultistepScheduler':
-      return inUnitVariance(setting, x)
+      return inShares(setting, x)
   }
 }
+
+/** Stands where a sampler says a timestep that is not listened to. */
+const unheard = Number.NaN
+
+/** The network as the scheduler's loop asks it: at the timesteps of its list one after the other, whatever is said. */
+function toldInOrder(setting: DiffusersSetting): DiffusersSetting {
+  const { timesteps } = callList(setting.scheduler, setting.config, setting.plan)
+  let call = 0
+  return { ...setting, network: x => setting.network(x, timesteps[call++]!) }
+}
+
+/** The levels that are stepped to. */
+const reached = ({ sigmas, timesteps }: SchedulePlan) => sigmas!.subarray(0, timesteps.length + 1)
 
 function stepsOf({ scheduler, config, plan }: DiffusersSetting): Step[] {
   return diffusersSteps(scheduler, config, plan)
 }
 
-function limitOf({ config, images }: DiffusersSetting) {
+function limitOf({ scheduler, config, images }: DiffusersSetting) {
   const { thresholding, clip_sample } = config
+  // TCD's class knows these words, and passes over them.
+  if (scheduler === 'TCDScheduler') return undefined
   if (thresholding) return dynamicThreshold(config.dynamic_thresholding_ratio, config.sample_max_value, images)
   return clip_sample ? clipTo(config.clip_sample_range) : undefined
 }
@@ -116,7 +141,7 @@ function predictOf(setting: DiffusersSetting): Predict {
 }
 
 function denoiseOf(setting: DiffusersSetting): Denoise {
-  const { scheduler, config, network, plan, watch } = setting
+  const { scheduler, config, network, watch } = setting
   const limit = limitOf(setting)
   const denoise = scheduler.startsWith('EDM')
     ? edmDenoiser(network, {
@@ -124,7 +149,7 @@ function denoiseOf(setting: DiffusersSetting): Denoise {
         sign: config.prediction_type === 'v_prediction' ? -1 : 1,
         limit,
       })
-    : denoiser(network, plan.timestepOf, { parameterization: parameterizationOf(config), limit })
+    : denoiser(network, () => unheard, { parameterization: parameterizationOf(config), limit })
   return watch ? watch.denoise(denoise) : denoise
 }
 
@@ -132,7 +157,7 @@ function ddpmVariance({ variance_type }: SchedulerConfig): number {
   if (variance_type === 'fixed_small' || variance_type === 'fixed_small_log') return 0
   if (variance_type === 'fixed_large') return 1
   throw new LatentkitError(
-    `Cannot sample with variance_type "${variance_type}": the network would have to predict it; fixed_small and fixed_large are built`,
+    `Cannot sample with variance_type "${variance_type}": it is no variance, or one that the network would have to predict; choose fixed_small, fixed_small_log or fixed_large`,
   )
 }
 
@@ -160,10 +185,15 @@ function pndm(setting: DiffusersSetting, x: Float32Array): Sampling {
 }
 
 function flow(setting: DiffusersSetting, x: Float32Array): Sampling {
-  const { config, plan, network, noise } = setting
-  const levels = Array.from(plan.sigmas!, sigma => ({ alpha: 1 - sigma, sigma }))
+  const { scheduler, config, plan, network, noise, step: given = {} } = setting
+  const levels = Array.from(plan.sigmas!, flowLevel)
   const steps = plan.timesteps.map((t, i): Step => ({ from: { t, ...levels[i]! }, to: levels[i + 1]! }))
   const predict = watched(flowPredictor(network), setting)
+  if (scheduler === 'FlowMatchHeunDiscreteScheduler') {
+    if (given.s_churn)
+      throw new LatentkitError('Churn along a flow is not built: its levels end at 1; leave s_churn out')
+    return flowHeun(predict, x, steps)
+  }
   // Along a straight flow DDIM's step is Euler's.
   return config.stochastic_sampling ? drawingLast(lcm(predict, x, steps, { noise }), noise) : ddim(predict, x, steps)
 }
@@ -172,7 +202,9 @@ function flow(setting: DiffusersSetting, x: Float32Array): Sampling {
 function lateChurn(setting: DiffusersSetting, start: Float32Array, churn: number): Sampling {
   const { plan, step = {}, noise } = setting
   const before = denoiseOf(setting)
-  const sigmas = plan.sigmas!
+  const sigmas = reached(plan)
+  // It is shared out over all levels, reached or not.
+  const share = (sigmas.length - 1) / (plan.sigmas!.length - 1)
   let current = start
   let i = 0
   const late: Denoise = async (raised, sigma) => {
@@ -180,7 +212,13 @@ function lateChurn(setting: DiffusersSetting, start: Float32Array, churn: number
     const x0 = await before(current, own)
     return convertedLate(setting, x0, current, own, raised, sigma)
   }
-  const options = { churn, churnFrom: step.s_tmin, churnTo: step.s_tmax, noiseScale: step.s_noise, noise }
+  const options = {
+    churn: churn * share,
+    churnFrom: step.s_tmin,
+    churnTo: step.s_tmax,
+    noiseScale: step.s_noise,
+    noise,
+  }
   return remembering(euler(late, start, sigmas, options), x => {
     current = x
   })
@@ -219,27 +257,42 @@ function convertedLate(
   }
 }
 
-/** The solvers whose batches have unit variance: x times alpha of its level. */
-async function* inUnitVariance(setting: DiffusersSetting, x: Float32Array): Sampling {
-  const sigmas = setting.plan.sigmas!
-  const predict = predictOf(setting)
-  const denoise: Denoise = async (batch, sigma) => {
-    const level = levelOfSigma(sigma)
-    return (await predict(scale(batch, level.alpha), { t: setting.plan.timestepOf(sigma), ...level })).x0
+const flowLevel = (sigma: number): Level => ({ alpha: 1 - sigma, sigma })
+
+/** The solvers whose batches are alpha of the image and sigma of the noise: of unit variance, or along a flow. */
+async function* inShares(setting: DiffusersSetting, x: Float32Array): Sampling {
+  const { config, plan, network } = setting
+  const levels = Array.from(plan.sigmas!, config.use_flow_sigmas ? flowLevel : levelOfSigma)
+  const limit = limitOf(setting)
+  const predict =
+    config.prediction_type === 'flow_prediction' ? watched(flowPredictor(network, limit), setting) : predictOf(setting)
+  let asked = 0
+  const denoise: Denoise = async batch => {
+    const level = levels[asked++]!
+    return (await predict(scale(batch, level.alpha), { t: unheard, ...level })).x0
   }
+  const sigmas = levels.map(({ alpha, sigma }) => sigma / alpha)
   let i = 0
-  for await (const step of solver(setting, denoise, scale(x, 1 / levelOfSigma(sigmas[0]!).alpha))) {
+  for await (const step of solver(setting, denoise, scale(x, 1 / levels[0]!.alpha), sigmas)) {
     i++
-    yield { x: scale(step.x, levelOfSigma(sigmas[i]!).alpha), x0: step.x0 }
+    yield { x: scale(step.x, levels[i]!.alpha), x0: step.x0 }
   }
 }
 
-function solver({ scheduler, config, plan, noise }: DiffusersSetting, denoise: Denoise, x: Float32Array): Sampling {
-  const sigmas = plan.sigmas!
+function solver(
+  { scheduler, config, plan, noise }: DiffusersSetting,
+  denoise: Denoise,
+  x: Float32Array,
+  sigmas: ArrayLike<number> = plan.sigmas!,
+): Sampling {
   const { algorithm_type: algorithm } = config
   const order = config.solver_order
   const solverType = config.solver_type === 'heun' ? 'heun' : 'midpoint'
   const few = plan.timesteps.length < 15
+  const eta = algorithm.startsWith('sde') ? 1 : 0
+  // Its SDE steps of third order subtract the half that the integral adds.
+  const bend = eta > 0 ? -1 / 2 : 1 / 2
+  const toClean = sigmas[sigmas.length - 1] === 0
   const multistep: MultistepOptions = {
     order,
     lowerOrderFinal: config.lower_order_final && few,
@@ -256,15 +309,22 @@ function solver({ scheduler, config, plan, noise }: DiffusersSetting, denoise: D
     })
   }
   if (scheduler === 'DPMSolverSinglestepScheduler') {
-    if (algorithm !== 'dpmsolver++')
-      throw new LatentkitError(`Single steps of ${algorithm} are not built; use dpmsolver++`)
     const lowerOrderFinal =
       config.lower_order_final || config.final_sigmas_type === 'zero' || plan.timesteps.length % order !== 0
-    return dpmppSinglestep(denoise, x, sigmas, { order, solver: solverType, lowerOrderFinal })
+    const options = {
+      order,
+      solver: solverType,
+      lowerOrderFinal,
+      data: algorithm !== 'dpmsolver',
+      eta,
+      noise,
+      bend,
+    } as const
+    const run = dpmppSinglestep(denoise, x, sigmas, options)
+    return eta > 0 && toClean ? drawingLast(run, noise) : run
   }
-  const stochastic = algorithm.startsWith('sde')
-  const options = { ...multistep, solver: solverType, eta: stochastic ? 1 : 0, noise } as const
+  const options = { ...multistep, solver: solverType, eta, noise, bend } as const
   const sampling = algorithm.endsWith('++') || algorithm === 'deis' ? dpmppMultistep : dpmMultistep
   const run = sampling(denoise, x, sigmas, options)
-  return stochastic && sigmas.at(-1) === 0 ? drawingLast(run, noise) : run
+  return eta > 0 && toClean ? drawingLast(run, noise) : run
 }

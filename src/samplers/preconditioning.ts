@@ -1,12 +1,13 @@
 import { combine } from '../diffusion/index.js'
 import type { Denoise, Predict } from './contract.js'
-import { type Network, scale } from './model.js'
+import { type ModelOptions, type Network, scale } from './model.js'
 
 /** A flow-matching network, which predicts noise - image for x = (1 - sigma) image + sigma noise (Lipman et al. 2023). */
-export function flowPredictor(network: Network): Predict {
+export function flowPredictor(network: Network, limit?: ModelOptions['limit']): Predict {
   return async (x, { t, sigma }) => {
     const velocity = await network(x, t)
-    return { x0: combine(1, x, -sigma, velocity), epsilon: combine(1, x, 1 - sigma, velocity) }
+    const x0 = combine(1, x, -sigma, velocity)
+    return { x0: limit ? limit(x0) : x0, epsilon: combine(1, x, 1 - sigma, velocity) }
   }
 }
 
@@ -15,7 +16,7 @@ export interface EdmOptions {
   readonly sigmaData: number
   /** The sign of what the network predicts: 1 as in the paper, -1 for v. */
   readonly sign: 1 | -1
-  readonly limit?: ((x0: Float32Array) => Float32Array) | undefined
+  readonly limit?: ModelOptions['limit']
 }
 
 /** A network preconditioned by Karras et al. 2022, table 1: told ln(sigma) / 4, shown and scaled to unit variance. */

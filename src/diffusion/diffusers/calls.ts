@@ -14,6 +14,7 @@ export function callList(name: SchedulerName, config: SchedulerConfig, plan: Sch
   const all = sigmas && Array.from(sigmas)
   switch (name) {
     case 'HeunDiscreteScheduler':
+    case 'FlowMatchHeunDiscreteScheduler':
       return { timesteps: twiceAfterFirst(timesteps), sigmas: [...twiceAfterFirst(all!.slice(0, -1)), all!.at(-1)!] }
     case 'KDPM2DiscreteScheduler':
     case 'KDPM2AncestralDiscreteScheduler': {

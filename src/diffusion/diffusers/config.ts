@@ -81,6 +81,7 @@ const classDefaults = {
   DDPMScheduler: { ...leading, clip_sample: true, variance_type: 'fixed_small' },
   PNDMScheduler: leading,
   LCMScheduler: { ...leading, ...stableDiffusionBetas, beta_schedule: 'scaled_linear', set_alpha_to_one: true },
+  TCDScheduler: { ...leading, ...stableDiffusionBetas, beta_schedule: 'scaled_linear', set_alpha_to_one: true },
   EulerDiscreteScheduler: {},
   EulerAncestralDiscreteScheduler: {},
   HeunDiscreteScheduler: stableDiffusionBetas,
@@ -92,6 +93,7 @@ const classDefaults = {
   UniPCMultistepScheduler: {},
   DEISMultistepScheduler: { algorithm_type: 'deis' },
   FlowMatchEulerDiscreteScheduler: { prediction_type: 'flow_prediction' },
+  FlowMatchHeunDiscreteScheduler: { prediction_type: 'flow_prediction' },
   EDMEulerScheduler: edm,
   EDMDPMSolverMultistepScheduler: edm,
 } as const
@@ -101,6 +103,7 @@ const rescaling: readonly string[] = [
   'DDIMScheduler',
   'DDPMScheduler',
   'LCMScheduler',
+  'TCDScheduler',
   'EulerDiscreteScheduler',
   'EulerAncestralDiscreteScheduler',
   'DPMSolverMultistepScheduler',

@@ -1,16 +1,16 @@
-import { roundHalfEven } from '../linspace.js'
+import { linspace, roundHalfEven } from '../linspace.js'
 import { diffusersAlphasCumprod } from './alphas.js'
 import type { SchedulerConfig, SchedulerName } from './config.js'
 import {
   conversionOf,
   convertedLevels,
+  convertedSigmas,
   edmLevels,
   flowLevels,
   type Levels,
   type SigmaTable,
   sigmasAt,
   sigmaTable,
-  sigmaToTimestep,
 } from './sigmas.js'
 import { type Spacing, spacedTimesteps } from './spacing.js'
 
@@ -20,12 +20,13 @@ export interface SchedulePlan {
   readonly alphasCumprod: Float32Array
   /** Falling timesteps, one per step. */
   readonly timesteps: readonly number[]
-  /** Falling noise levels, one more than steps: of sigma / alpha, or of the flow. None where the scheduler has none. */
+  /**
+   * Falling noise levels from the first step's to where the last one ends: of sigma / alpha, or of the flow. Euler's with
+   * `log_linear` hold one more, which is never reached. None where the scheduler has none.
+   */
   readonly sigmas: Float32Array | undefined
   /** What unit normals are multiplied by to start. */
   readonly initNoiseSigma: number
-  /** The timestep that the network is told for a noise level, those between the plan's own included. */
-  timestepOf(sigma: number): number
 }
 
 export interface PlanOptions {
@@ -50,14 +51,16 @@ export function schedulePlan(
     case 'PNDMScheduler':
       return wholePlan(config, spacedTimesteps(config, steps, 'whole'))
     case 'LCMScheduler':
-      return wholePlan(config, lcmTimesteps(config, steps, options))
+    case 'TCDScheduler':
+      return wholePlan(config, distilledTimesteps(name, config, steps, options))
     case 'EDMEulerScheduler':
     case 'EDMDPMSolverMultistepScheduler': {
       const start = Math.sqrt((config.sigma_max ?? 80) ** 2 + 1)
-      return levelsPlan(edmLevels(name, config, steps), start, sigma => 0.25 * Math.log(sigma))
+      return levelsPlan(edmLevels(name, config, steps), start)
     }
     case 'FlowMatchEulerDiscreteScheduler':
-      return levelsPlan(flowLevels(config, steps, options.mu), 1, sigma => sigma * config.num_train_timesteps)
+    case 'FlowMatchHeunDiscreteScheduler':
+      return levelsPlan(flowLevels(config, steps, options.mu), 1)
     case 'DPMSolverMultistepScheduler':
     case 'DPMSolverSinglestepScheduler':
     case 'UniPCMultistepScheduler':
@@ -69,21 +72,27 @@ export function schedulePlan(
 }
 
 function wholePlan(config: SchedulerConfig, timesteps: readonly number[]): SchedulePlan {
-  const alphasCumprod = diffusersAlphasCumprod(config)
-  const table = sigmaTable(alphasCumprod)
-  const timestepOf = (sigma: number) => sigmaToTimestep(table, sigma)
-  return { alphasCumprod, timesteps, sigmas: undefined, initNoiseSigma: 1, timestepOf }
+  return { alphasCumprod: diffusersAlphasCumprod(config), timesteps, sigmas: undefined, initNoiseSigma: 1 }
 }
 
-function levelsPlan({ sigmas, timesteps }: Levels, initNoiseSigma: number, timestepOf: (sigma: number) => number) {
-  return { alphasCumprod: new Float32Array(0), timesteps, sigmas, initNoiseSigma, timestepOf }
+function levelsPlan({ sigmas, timesteps }: Levels, initNoiseSigma: number): SchedulePlan {
+  return { alphasCumprod: new Float32Array(0), timesteps, sigmas, initNoiseSigma }
 }
 
-/** Every k-th of the timesteps a consistency model was distilled at. Source: scheduling_lcm.py. */
-function lcmTimesteps(config: SchedulerConfig, steps: number, options: PlanOptions): number[] {
-  const original = options.originalInferenceSteps ?? config.original_inference_steps
+/**
+ * Every k-th of the timesteps that a model was distilled at. TCD takes any timestep where it is told of how many.
+ * Source: scheduling_lcm.py, scheduling_tcd.py.
+ */
+function distilledTimesteps(
+  name: SchedulerName,
+  config: SchedulerConfig,
+  steps: number,
+  { originalInferenceSteps, strength = 1 }: PlanOptions,
+): number[] {
+  const any = name === 'TCDScheduler' && originalInferenceSteps !== undefined
+  const original = any ? config.num_train_timesteps : (originalInferenceSteps ?? config.original_inference_steps)
   const stride = Math.floor(config.num_train_timesteps / original)
-  const trained = Array.from({ length: Math.floor(original * (options.strength ?? 1)) }, (_, i) => (i + 1) * stride - 1)
+  const trained = Array.from({ length: Math.floor(original * strength) }, (_, i) => (i + 1) * stride - 1)
   if (steps > trained.length) {
     throw new RangeError(`Cannot sample in ${steps} steps: this model was distilled at ${trained.length} timesteps`)
   }
@@ -103,7 +112,11 @@ function eulerPlan(name: SchedulerName, config: SchedulerConfig, steps: number):
   const alphasCumprod = finiteAlphas(config)
   const table = sigmaTable(alphasCumprod)
   let timesteps: readonly number[] = spacedTimesteps(config, steps, 'fractional')
-  let sigmas: readonly number[] = sigmasAt(table, timesteps)
+  // Levels equal in log sigma are one more than steps there, so that the last step ends at the lowest of them.
+  const logLinear = name === 'EulerDiscreteScheduler' && config.interpolation_type === 'log_linear'
+  let sigmas: readonly number[] = logLinear
+    ? convertedSigmas('exponential', table.sigmas.at(-1)!, table.sigmas[0]!, steps + 1)
+    : sigmasAt(table, timesteps)
   const how = name === 'EulerAncestralDiscreteScheduler' ? undefined : conversionOf(config)
   if (how) {
     const own = name === 'EulerDiscreteScheduler' ? config : { sigma_max: null, sigma_min: null }
@@ -121,7 +134,6 @@ function eulerPlan(name: SchedulerName, config: SchedulerConfig, steps: number):
     timesteps,
     sigmas: all,
     initNoiseSigma: config.timestep_spacing === 'leading' ? hypotenuse32(highest) : highest,
-    timestepOf: onPlan(all, timesteps, sigma => (ofLogSigma ? 0.25 * Math.log(sigma) : sigmaToTimestep(table, sigma))),
   }
 }
 
@@ -139,13 +151,7 @@ function solverPlan(name: SchedulerName, config: SchedulerConfig, steps: number,
   const timesteps = levels.timesteps.map(Math.trunc)
   const { sigmas } = levels
   const all = Float32Array.from([...sigmas, lastSigma(name, config, levels, table)])
-  return {
-    alphasCumprod,
-    timesteps,
-    sigmas: all,
-    initNoiseSigma: 1,
-    timestepOf: onPlan(all, timesteps, sigma => sigmaToTimestep(table, sigma)),
-  }
+  return { alphasCumprod, timesteps, sigmas: all, initNoiseSigma: 1 }
 }
 
 interface SolverLevels {
@@ -173,12 +179,12 @@ function solverLevels(
   if (config.use_flow_sigmas) {
     const shift = config.use_dynamic_shifting && mu !== undefined ? Math.exp(mu) : config.flow_shift
     const train = config.num_train_timesteps
-    const plain = Array.from({ length: steps }, (_, i) => 1 - (i / steps) * (1 - 1 / train))
+    const even = linspace(1, 1 / train, steps + 1)
     // UniPC spaces the levels from 1 down, the others 1 - level; the first would be an image without signal.
     const unipc = name === 'UniPCMultistepScheduler'
-    const sigmas = plain
-      .map(sigma => (unipc ? sigma : sigma - 1 / train))
-      .map(sigma => (shift * sigma) / (1 + (shift - 1) * sigma))
+    const sigmas = Array.from({ length: steps }, (_, i) => (unipc ? even[i]! : 1 - even[steps - i]!)).map(
+      sigma => (shift * sigma) / (1 + (shift - 1) * sigma),
+    )
     if (unipc && Math.abs(sigmas[0]! - 1) < 1e-6) sigmas[0]! -= 1e-6
     return { sigmas, timesteps: sigmas.map(sigma => sigma * train), own: false }
   }
@@ -211,10 +217,4 @@ function lastSigma(
   if (name === 'DEISMultistepScheduler') return own ? table.sigmas[0]! : sigmas.at(-1)!
   if (config.final_sigmas_type === 'zero') return 0
   return name === 'UniPCMultistepScheduler' && !own ? sigmas.at(-1)! : table.sigmas[0]!
-}
-
-/** The plan's own timestep for its own levels, else what a formula says. */
-function onPlan(sigmas: Float32Array, timesteps: readonly number[], between: (sigma: number) => number) {
-  const own = new Map(timesteps.map((t, i) => [sigmas[i]!, t]))
-  return (sigma: number) => own.get(Math.fround(sigma)) ?? between(sigma)
 }

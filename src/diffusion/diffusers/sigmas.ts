@@ -55,8 +55,10 @@ export function convertedSigmas(how: Conversion, high: number, low: number, n: n
       const to = low ** (1 / rho)
       return Array.from(linspace(0, 1, n), ramp => (from + ramp * (to - from)) ** rho)
     }
-    case 'exponential':
+    // Of the table of float32 logarithms.
     case 'lu':
+      return Array.from(linspace(Math.fround(Math.log(high)), Math.fround(Math.log(low)), n), Math.exp)
+    case 'exponential':
       return Array.from(linspace(Math.log(high), Math.log(low), n), Math.exp)
     case 'beta':
       return Array.from(betaSigmas(n, low, high))

@@ -1,5 +1,6 @@
 import { combine } from '../../diffusion/index.js'
 import type { Denoise, Sampling } from '../contract.js'
+import { exponentialWeights } from '../exponential.js'
 import { slope, withNoise } from '../model.js'
 import type { DpmppOptions } from './dpmpp-multistep.js'
 import { dividedDifferences, multistepOrder } from './orders.js'
@@ -27,14 +28,14 @@ export async function* dpmMultistep(
     const x0 = await denoise(x, from)
     predictions.unshift(slope(x, x0, from))
     const h = Math.log(from / to)
-    const phi1 = Math.expm1(h)
-    const phi2 = phi1 / h - 1
+    const weights = exponentialWeights(h)
     const order = multistepOrder(i, sigmas, options)
     const [first, second] = dividedDifferences(predictions, sigmas, i, order)
-    const weight = -to * (1 + eta)
-    x = combine(1, x, weight * phi1, predictions[0]!)
-    if (first) x = combine(1, x, weight * (order === 2 && solver === 'midpoint' ? phi1 / 2 : phi2), first)
-    if (second) x = combine(1, x, weight * (phi2 / h - 1 / 2), second)
+    const scale = to * (1 + eta)
+    x = combine(1, x, scale * weights.value, predictions[0]!)
+    if (first)
+      x = combine(1, x, scale * (order === 2 && solver === 'midpoint' ? weights.value / 2 : weights.first), first)
+    if (second) x = combine(1, x, scale * weights.second, second)
     if (eta > 0) x = withNoise(x, to * Math.sqrt(Math.expm1(2 * h)) * noiseScale, noise!())
     yield { x, x0 }
   }

@@ -1,5 +1,6 @@
 import { combine } from '../../diffusion/index.js'
 import type { Denoise, Sampling } from '../contract.js'
+import { exponentialWeights } from '../exponential.js'
 import { withNoise } from '../model.js'
 import type { AncestralOptions } from '../single-step/ancestral.js'
 import { dividedDifferences, type MultistepOptions, multistepOrder } from './orders.js'
@@ -7,6 +8,8 @@ import { dividedDifferences, type MultistepOptions, multistepOrder } from './ord
 export interface DpmppOptions extends MultistepOptions, Partial<AncestralOptions> {
   /** How second-order steps weigh the change of the prediction. */
   readonly solver?: 'midpoint' | 'heun' | undefined
+  /** Constant in the weight of the second change in steps of third order: 1/2 by the integral. */
+  readonly bend?: number | undefined
 }
 
 /**
@@ -21,7 +24,7 @@ export async function* dpmppMultistep(
   sigmas: ArrayLike<number>,
   options: DpmppOptions = {},
 ): Sampling {
-  const { solver = 'midpoint', eta = 0, noise, noiseScale = 1 } = options
+  const { solver = 'midpoint', eta = 0, bend, noise, noiseScale = 1 } = options
   if (eta > 0 && !noise) throw new TypeError(`DPM-Solver++ with eta ${eta} needs a source of noise`)
   const predictions: Float32Array[] = []
   for (let i = 0; i + 1 < sigmas.length; i++) {
@@ -32,14 +35,13 @@ export async function* dpmppMultistep(
     else {
       const h = Math.log(from / to)
       const H = (1 + eta) * h
-      const phi1 = -Math.expm1(-H)
-      const phi2 = 1 - phi1 / H
+      const weights = exponentialWeights(-H, bend)
       const order = multistepOrder(i, sigmas, options)
       const [first, second] = dividedDifferences(predictions, sigmas, i, order)
-      x = combine((to / from) * Math.exp(-eta * h), x, phi1, x0)
+      x = combine((to / from) * Math.exp(-eta * h), x, weights.value, x0)
       // A second-order step has a choice, a third-order step needs the exact integral.
-      if (first) x = combine(1, x, order === 2 && solver === 'midpoint' ? phi1 / 2 : phi2, first)
-      if (second) x = combine(1, x, 1 / 2 - phi2 / H, second)
+      if (first) x = combine(1, x, order === 2 && solver === 'midpoint' ? weights.value / 2 : weights.first, first)
+      if (second) x = combine(1, x, weights.second, second)
       if (eta > 0) x = withNoise(x, to * Math.sqrt(-Math.expm1(-2 * eta * h)) * noiseScale, noise!(from, to))
     }
     yield { x, x0 }

@@ -8,7 +8,6 @@ import {
   schedulePlan,
   schedulerConfig,
   sigmaOfNoSignal,
-  vpLevel,
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { SamplerName } from '../table.js'
@@ -21,7 +20,7 @@ const classes: Partial<Readonly<Record<SamplerName, readonly [SchedulerName, Rea
   ddpm: ['DDPMScheduler'],
   plms: ['PNDMScheduler'],
   lcm: ['LCMScheduler'],
-  tcd: ['LCMScheduler'],
+  tcd: ['TCDScheduler'],
   euler: ['EulerDiscreteScheduler'],
   euler_ancestral: ['EulerAncestralDiscreteScheduler'],
   heun: ['HeunDiscreteScheduler'],
@@ -50,6 +49,7 @@ const withoutFormulas: readonly SchedulerName[] = [
   'DDPMScheduler',
   'PNDMScheduler',
   'LCMScheduler',
+  'TCDScheduler',
   'EulerAncestralDiscreteScheduler',
 ]
 
@@ -77,10 +77,6 @@ function startScaleOf(name: SchedulerName, { sigmas, initNoiseSigma }: ScheduleP
   if (!sigmas || /^(DPMSolver|UniPC|DEIS)/.test(name)) return 1
   return Math.min(initNoiseSigma, sigmaOfNoSignal) * levelAt(sigmas[0]!).alpha
 }
-
-/** The last step of TCD ends at the first timestep. Source: scheduling_tcd.py, step. */
-const endingAtFirst = (steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] =>
-  steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: vpLevel(alphasCumprod[0]!) } : step))
 
 /**
  * The pipelines of diffusers: each picture by a generator of its own (a list of generators, drawn on the processor as the
@@ -113,9 +109,8 @@ export const diffusers: Profile = {
       ...spacings[schedule as keyof typeof spacings],
     })
     const plan = schedulePlan(name, config, steps)
-    const all = stepsOf(name, plan, config)
     return {
-      steps: sampler === 'tcd' ? endingAtFirst(all, alphasCumprod) : all,
+      steps: stepsOf(name, plan, config),
       startScale: startScaleOf(name, plan),
     }
   },

@@ -20,7 +20,7 @@ export async function* ddim(
   for (const { from, to } of steps) {
     if (before) x = before(x, from)
     const { x0, epsilon } = await predict(x, from)
-    const sigma = eta * (to.sigma / from.sigma) * Math.sqrt(Math.max(1 - (from.alpha / to.alpha) ** 2, 0))
+    const sigma = eta && eta * (to.sigma / from.sigma) * Math.sqrt(Math.max(1 - (from.alpha / to.alpha) ** 2, 0))
     x = combine(to.alpha, x0, Math.sqrt(Math.max(to.sigma ** 2 - sigma ** 2, 0)), epsilon)
     if (eta > 0) x = withNoise(x, sigma, noise!())
     yield { x, x0 }

@@ -33,8 +33,10 @@ const schedulerLoop: Kind = {
     for await (const { x } of diffusersSampling(setting, start)) last = x
     // diffusers steps once per call of the network, so the batches between are those that were asked about.
     const x = stacked([...run.asked, last], run.shape)
-    // UniPC's bh1 multiplies infinity by 0 in a last step to noise level 0 and gets NaN; ours is the limit.
-    const undefinedEnd = config.solver_type === 'bh1' && plan.sigmas?.at(-1) === 0
+    // A last step to noise level 0 is infinitely long: UniPC's bh1 multiplies infinity by 0, any order above 1 divides by
+    // the part of the step that the step before was. Ours is the limit.
+    const fullOrder = scheduler === 'UniPCMultistepScheduler' && !config.lower_order_final && config.solver_order > 1
+    const undefinedEnd = (config.solver_type === 'bh1' || fullOrder) && plan.sigmas?.at(-1) === 0
     const compare = undefinedEnd
       ? Uint8Array.from(x.data, (_, i) => (i < x.data.length - last.length ? 1 : 0))
       : undefined
