@@ -6,7 +6,7 @@ import { topological } from '../tensor/walk.js'
 import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, typeCode, valueMessage } from './onnx.js'
 import { packNumbers } from './pack.js'
 import type { Message } from './protobuf.js'
-import { type EmittedNode, fileOrder, trainingOrder } from './schedule.js'
+import { type EmittedNode, fileOrder, trainingOrder, weightsAlone } from './schedule.js'
 
 /** A program as an ONNX model. */
 export interface Emitted {
@@ -21,6 +21,8 @@ export interface EmitOptions {
   weights?: (name: string) => TensorBytes | undefined
   /** Arranges the nodes for the runtime's way through them, so that what frees memory runs at once. */
   settled?: boolean
+  /** Keeps the sizes of what inputs become from the runtime, which then frees each buffer as soon as it can be. */
+  unplanned?: boolean
   /** Computes f32 in f64, between f32 inputs and outputs. */
   double?: boolean
 }
@@ -43,7 +45,10 @@ const floatOnly = new Map([
  *
  * @throws TypeError where an operation needs a lowering.
  */
-export function emitProgram(program: Program, { weights, settled = false, double = false }: EmitOptions = {}): Emitted {
+export function emitProgram(
+  program: Program,
+  { weights, settled = false, unplanned = false, double = false }: EmitOptions = {},
+): Emitted {
   const nodes: EmittedNode[] = []
   const initialisers: Message[] = []
   const constants = new Map<string, string>()
@@ -51,6 +56,7 @@ export function emitProgram(program: Program, { weights, settled = false, double
   const names = new Map<Tensor, string>()
   let counter = 0
   let step = 0
+  let changes = false
   const flexible = new Map<string, Message>()
 
   const plain: Emitter['node'] = (type, inputs, attributes = {}, { domain = '', result = 0 } = {}) => {
@@ -92,10 +98,17 @@ export function emitProgram(program: Program, { weights, settled = false, double
     constant,
     ints,
     reshapeTo(shape) {
-      const name = ints(shape.map(size => (size < 0 ? -1 : size)))
+      const sizes = shape.map(size => (size < 0 ? -1 : size))
+      if (!settled && !(unplanned && changes)) return ints(sizes)
       // As an input with a default value: sizes that the runtime does not know when it plans the buffers. Where it does, it
-      // holds each buffer back until another tensor of the same shape comes, which takes up to half as much again.
-      if (settled) flexible.set(name, valueMessage(name, 'i64', [shape.length]))
+      // holds each buffer back until another tensor of the same shape comes, which takes up to three times as much.
+      const name = `sizes_${sizes.join('_')}`
+      if (!flexible.has(name)) {
+        initialisers.push(
+          tensorMessage(name, 'i64', [sizes.length], { kind: 'inline', data: packNumbers('i64', sizes) }),
+        )
+        flexible.set(name, valueMessage(name, 'i64', [sizes.length]))
+      }
       return name
     },
     shapeOf(shape) {
@@ -119,9 +132,11 @@ export function emitProgram(program: Program, { weights, settled = false, double
       inputs.push(valueMessage(name, dtype, shape))
     }
   }
+  const alone = weightsAlone(results)
   for (const tensor of settled ? trainingOrder(results) : topological(results)) {
     const { op } = tensor
     step++
+    changes = !alone.has(tensor)
     if (op.emit === undefined) {
       throw new TypeError(
         `emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`,

@@ -46,7 +46,7 @@ export function trainingOrder(outputs: readonly Tensor[]): Tensor[] {
 }
 
 /** The tensors that are computed from weights and constants: what a product needs of them is made right before it. */
-function weightsAlone(outputs: readonly Tensor[]): ReadonlySet<Tensor> {
+export function weightsAlone(outputs: readonly Tensor[]): ReadonlySet<Tensor> {
   const found = new Set<Tensor>()
   for (const t of topological(outputs)) {
     if (t.op.name !== 'input' && t.inputs.every(x => found.has(x))) found.add(t)

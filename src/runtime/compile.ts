@@ -50,6 +50,7 @@ export async function compileModel(
   const { bytes } = emitProgram(lowered, {
     weights: parameter => loaded.bytes.get(parameter),
     settled: training || small,
+    unplanned: true,
     double,
   })
   return {
