@@ -125,8 +125,8 @@ function stepsOf({ scheduler, config, plan }: DiffusersSetting): Step[] {
 
 function limitOf({ scheduler, config, images }: DiffusersSetting) {
   const { thresholding, clip_sample } = config
-  // TCD's class knows these words, and passes over them.
-  if (scheduler === 'TCDScheduler') return undefined
+  // TCD's class knows these words, and passes over them; UniPC limits images alone.
+  if (scheduler === 'TCDScheduler' || (scheduler === 'UniPCMultistepScheduler' && !config.predict_x0)) return undefined
   if (thresholding) return dynamicThreshold(config.dynamic_thresholding_ratio, config.sample_max_value, images)
   return clip_sample ? clipTo(config.clip_sample_range) : undefined
 }

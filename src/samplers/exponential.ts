@@ -17,6 +17,8 @@ export interface ExponentialWeights {
  * Source: Lu et al. 2022b, eq. 9 with its Taylor expansion to second order.
  */
 export function exponentialWeights(z: number, bend = 1 / 2): ExponentialWeights {
+  // A step to where it starts.
+  if (z === 0) return { value: 0, first: 0, second: 0 }
   const value = -Math.expm1(z)
   const first = 1 + value / z
   return { value, first, second: bend + first / z }

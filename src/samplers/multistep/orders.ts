@@ -22,7 +22,8 @@ export function multistepOrder(
 
 /**
  * First and second divided differences in log SNR of the last predictions (newest first), scaled by the coming step i
- * of size h: h p' and h^2 p'' of the parabola through them. As many as an order above 1.
+ * of size h: h p' and h^2 p'' of the parabola through them. As many as an order above 1; none where
+ * the step goes nowhere.
  */
 export function dividedDifferences(
   predictions: readonly Float32Array[],
@@ -32,6 +33,7 @@ export function dividedDifferences(
 ): [first?: Float32Array, second?: Float32Array] {
   if (order === 1) return []
   const h = Math.log(sigmas[i]! / sigmas[i + 1]!)
+  if (h === 0) return []
   const [m0, m1, m2] = predictions as [Float32Array, Float32Array, Float32Array]
   const r0 = Math.log(sigmas[i - 1]! / sigmas[i]!) / h
   const newest = combine(1 / r0, m0, -1 / r0, m1)

@@ -11,7 +11,7 @@ import {
 } from '../../diffusion/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { SamplerName } from '../table.js'
-import { plainNoise } from './draws.js'
+import { sharedNoise } from './draws.js'
 import type { Profile, SamplerRules } from './profile.js'
 
 /** The class that stands for a sampler, and what its configuration says beside Stable Diffusion's own. */
@@ -114,10 +114,12 @@ export const diffusers: Profile = {
       startScale: startScaleOf(name, plan),
     }
   },
-  // pipeline_stable_diffusion_img2img.py, get_timesteps; prepare_latents, where retrieve_latents samples.
-  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps), draws: true },
+  // pipeline_stable_diffusion_img2img.py, get_timesteps.
+  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps) },
   // image_processor.py, numpy_to_pil.
   rounding: 'round',
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),
-  noise: plainNoise,
+  // prepare_latents, where retrieve_latents samples; pipeline_stable_diffusion_upscale.py, noise on the small picture before
+  // that of the latents; pipeline_stable_diffusion_inpaint.py, prepare_mask_latents after it.
+  noise: sharedNoise,
 }

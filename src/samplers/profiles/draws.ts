@@ -25,6 +25,8 @@ export interface NoiseRequest extends PlainNoiseRequest {
   /** Lowest level above 0 and highest level, over which a Brownian path lies. */
   readonly sigmaMin: number
   readonly sigmaMax: number
+  /** The first of all pictures that are made; of these if left out. */
+  readonly first?: SeededPicture | undefined
   /** What is added to the seeds for the noise after the start; the tools that know it take it. */
   readonly seedDelta?: number | undefined
 }
@@ -33,17 +35,29 @@ export interface NoiseRequest extends PlainNoiseRequest {
 export interface BatchNoise {
   readonly start: Noise
   readonly next: Noise
+  /** By what latents of pictures are drawn about their means, for tools that do; called before `start`. */
+  readonly encoded?: Noise
+  /** By what the conditions of each picture draw, for tools that have a rule for it. */
+  readonly conditions?: readonly Draw[]
 }
 
+/** Draws so many unit normals. */
+export type Draw = (count: number) => Float32Array
+
 /** A generator as one picture sees it: each call gives its part of the numbers that are drawn for all at once. */
-export function drawsOf(source: NoiseSource, picture: SeededPicture, length: number): () => Float32Array {
-  const { seed, place, of } = picture
+export function generatorOf(source: NoiseSource, { seed, place, of }: SeededPicture): Draw {
   if (source === 'gpu') {
     const generator = philoxGenerator(seed)
-    return () => generator.randn(length, place * length)
+    return count => generator.randn(count, place * count)
   }
   const generator = torchGenerator(seed)
-  return () => generator.randn(of * length).subarray(place * length, (place + 1) * length)
+  return count => generator.randn(of * count).subarray(place * count, (place + 1) * count)
+}
+
+/** The same for arrays of one length. */
+export function drawsOf(source: NoiseSource, picture: SeededPicture, length: number): () => Float32Array {
+  const draw = generatorOf(source, picture)
+  return () => draw(length)
 }
 
 /** Numbers of one picture's latents. */
@@ -62,8 +76,16 @@ export function together(pictures: readonly Noise[]): Noise {
 
 /** Every picture by the generator of its own seed, start and steps from the same. */
 export function plainNoise(request: PlainNoiseRequest): BatchNoise {
-  const draw = together(request.pictures.map(picture => drawsOf(request.source, picture, lengthOf(request))))
-  return { start: draw, next: draw }
+  const { start, next } = sharedNoise(request)
+  return { start, next }
+}
+
+/** The same, where encoders and conditions draw from that generator too, in the order in which they ask. */
+export function sharedNoise(request: PlainNoiseRequest): Required<BatchNoise> {
+  const length = lengthOf(request)
+  const conditions = request.pictures.map(picture => generatorOf(request.source, picture))
+  const draw = together(conditions.map(own => () => own(length)))
+  return { start: draw, next: draw, encoded: draw, conditions }
 }
 
 /**

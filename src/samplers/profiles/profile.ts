@@ -44,8 +44,6 @@ export interface PictureRules {
   taken(steps: number, strength: number, sampler: SamplerName): number
   /** Whether the picture is noised to one level above that of the first step. */
   above?(sampler: SamplerName): boolean
-  /** Whether latents are drawn about what the encoder tells, by the picture's own generator and before its noise. */
-  readonly draws?: true
 }
 
 /** Steps, and what unit normals are multiplied by to start, in the coordinates that the network sees. */

@@ -1,5 +1,5 @@
 import { type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
-import { plainNoise } from './draws.js'
+import { type BatchNoise, generatorOf, lengthOf, type NoiseRequest, plainNoise, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
 
 const discrete = { schedule: 'normal' } as const
@@ -10,6 +10,24 @@ function distilledLevels(alphasCumprod: ArrayLike<number>, steps: number): Timed
   return Array.from({ length: steps }, (_, i) =>
     timedLevel(alphasCumprod, (50 - Math.floor((i * 50) / steps)) * stride - 1),
   )
+}
+
+/**
+ * Pictures are encoded once for all that are made, by a generator of the first one's seed, which starts anew for the noise;
+ * after the picture itself comes what is left of it beside a mask (prepare_image_generation_latents).
+ */
+function encodedNoise(request: NoiseRequest): Required<Pick<BatchNoise, 'encoded' | 'conditions'>> {
+  const { source, pictures, first = pictures[0]! } = request
+  const length = lengthOf(request)
+  const picture = generatorOf(source, first)(length)
+  return {
+    encoded: together(pictures.map(() => () => picture)),
+    conditions: pictures.map(() => {
+      const draw = generatorOf(source, first)
+      draw(length)
+      return draw
+    }),
+  }
 }
 
 /**
@@ -57,5 +75,5 @@ export const sdcpp: Profile = {
   // ggml_extend.hpp: (uint8_t)(value * 255.0f).
   rounding: 'truncate',
   fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
-  noise: plainNoise,
+  noise: request => ({ ...plainNoise(request), ...encodedNoise(request) }),
 }
