@@ -14,6 +14,7 @@ import {
   openDiffusersFolder,
 } from '../weights/diffusers/index.js'
 import {
+  bertPieces,
   type ConfigJson,
   families,
   folderCheckpoint,
@@ -113,10 +114,7 @@ async function inOnePiece(source: FileSource): Promise<FileSource> {
 // Bundlers look for exactly these expressions, and copy the files.
 /** CLIP's vocabulary, which comes with latentkit. */
 export const clipMerges = (): URL => new URL('../../models/clip-merges.txt.gz', import.meta.url)
-const bertPieces = (): URL => new URL('../../models/bert-uncased.txt.gz', import.meta.url)
-
-/** Word pieces of bert-base-uncased; a text encoder of so many was trained with them. */
-const bertSize = 30522
+const bertVocabulary = (): URL => new URL('../../models/bert-uncased.txt.gz', import.meta.url)
 
 /** Other tools keep vocabularies beside their models: those of the known ones come with latentkit. */
 async function withVocabulary(checkpoint: Checkpoint): Promise<Checkpoint> {
@@ -130,8 +128,8 @@ async function withVocabulary(checkpoint: Checkpoint): Promise<Checkpoint> {
   const vocabulary =
     clip_text !== undefined
       ? { kind: 'clip', merges: await unpacked(clipMerges()) }
-      : text?.vocab_size === bertSize
-        ? { kind: 'bert', words: await unpacked(bertPieces()) }
+      : text?.vocab_size === bertPieces
+        ? { kind: 'bert', words: await unpacked(bertVocabulary()) }
         : undefined
   return vocabulary ? { ...checkpoint, info: { ...info, vocabulary: JSON.stringify(vocabulary) } } : checkpoint
 }

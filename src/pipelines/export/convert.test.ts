@@ -67,8 +67,8 @@ for (const family of ['sd1', 'ldm-class'])
 
 test('each kind of model is for the pipeline of diffusers that is made for it', () => {
   const names = published.flatMap(({ config }) => {
-    const { conditioning } = modelConfig.parse(config)
-    return conditioning?.clip_text ? [pipelineOf(conditioning).index._class_name] : []
+    const model = modelConfig.parse(config)
+    return model.conditioning?.clip_text ? [pipelineOf(model, {}).index._class_name] : []
   })
   assert.deepEqual(names, [
     'StableDiffusionPipeline',
@@ -83,9 +83,15 @@ test('each kind of model is for the pipeline of diffusers that is made for it', 
   ])
 })
 
-test('diffusers has no first stage with a codebook', async () => {
-  await assert.rejects(convert(tinyOf('ldm-class'), join(folder, 'codebook')), LatentkitError)
-})
+for (const family of ['ldm-class', 'ldm-layout', 'ldm-semantic', 'ldm-inpainting', 'rdm'])
+  test(`${family}: diffusers has no pipeline that tells the network what it is conditioned on`, async () => {
+    await assert.rejects(
+      convert(tinyOf(family), join(folder, 'untold')),
+      (error: Error) =>
+        error instanceof LatentkitError && /it has no pipeline for a model of latent/.test(error.message),
+    )
+    assert.ok(!(await readdir(folder)).includes('untold'))
+  })
 
 const same = (a: Float32Array, b: Float32Array | undefined) =>
   a.length === b?.length && a.every((value, i) => Object.is(value, b[i]))
@@ -176,8 +182,10 @@ test('a first stage alone is written by the names of its own files', async () =>
   const checkpoint = await openModelFile(join(folder, 'vae.safetensors'))
   assert.equal(checkpoint.weights.size, weights.length)
   await checkpoint.close()
-  await assert.rejects(convert(bytes, join(folder, 'vae')), /first stage alone/)
-  assert.ok(!(await readdir(folder)).includes('vae'))
+  await convert(bytes, join(folder, 'vae'))
+  assert.deepEqual((await readdir(join(folder, 'vae'))).sort(), ['config.json', 'diffusion_pytorch_model.safetensors'])
+  for (const [name, values] of await weightsAt(join(folder, 'vae')))
+    assert.deepEqual(values, toFloat32(weights.find(([other]) => other === name)![1]), name)
 })
 
 test('numbers beyond float16, and names of other formats, are refused', async () => {

@@ -1,16 +1,70 @@
 import type { ConditioningConfig } from '../../conditioning/index.js'
+import { bertPieces } from '../../weights/families/index.js'
+import type { ModelConfig } from '../model-config.js'
 
 const nothing = [null, null] as const
 
-/** Which pipeline of diffusers a model is made for, by what it is conditioned on, and what else that needs. */
-export function pipelineOf(conditioning: ConditioningConfig | undefined): {
-  index: Record<string, unknown>
-  configs: Record<string, Record<string, unknown>>
-} {
-  const { clip_text: text, mask, depth, low_resolution, sizes } = conditioning ?? {}
+/** A pipeline of diffusers. */
+interface Pipeline {
+  /** Its part of the first stage. */
+  readonly stage: 'vae' | 'vqvae'
+  readonly index: Record<string, unknown>
+  /** Configurations of what else it needs. */
+  readonly configs: Record<string, Record<string, unknown>>
+}
+
+/**
+ * Which pipeline of diffusers a model is made for, by what it is conditioned on, and what else that needs.
+ *
+ * Throws RangeError where there is none that tells the network what it is conditioned on.
+ *
+ * @param stage configuration of the first stage
+ */
+export function pipelineOf(config: ModelConfig, stage: Readonly<Record<string, unknown>>): Pipeline {
+  const conditions = Object.keys(config.conditioning ?? {})
+  const isPlain = !config.unet_config!.use_spatial_transformer
+  const isBert = config.conditioning?.text?.vocab_size === bertPieces
+  if (isPlain || isBert) {
+    const [condition = 'none'] = conditions
+    const name = pipelines[condition as keyof typeof pipelines]
+    if (name === undefined || conditions.length > 1)
+      throw new RangeError(`it has no pipeline for a model of latent diffusion by ${conditions.join(' and ')}`)
+    return {
+      stage: 'vqvae',
+      index: {
+        _class_name: name,
+        unet: ['diffusers', isPlain ? 'UNet2DModel' : 'UNet2DConditionModel'],
+        vqvae: ['diffusers', stage._class_name],
+        scheduler: ['diffusers', 'DDIMScheduler'],
+      },
+      configs: {},
+    }
+  }
+  return { stage: 'vae', ...stableDiffusion(config, stage) }
+}
+
+/** Of latent diffusion, by the condition. */
+const pipelines = {
+  none: 'LDMPipeline',
+  text: 'LDMTextToImagePipeline',
+  low_resolution: 'LDMSuperResolutionPipeline',
+} as const
+
+type Told = keyof ConditioningConfig
+/** What pipelines of Stable Diffusion tell a network; what own text encoders make of texts is handed in. */
+const told: readonly Told[] = ['clip_text', 'text', 'mask', 'depth', 'low_resolution', 'sizes']
+
+function stableDiffusion(
+  { conditioning = {} }: ModelConfig,
+  stage: Readonly<Record<string, unknown>>,
+): Pick<Pipeline, 'index' | 'configs'> {
+  const { clip_text: text, mask, depth, low_resolution, sizes } = conditioning
+  const other = Object.keys(conditioning).find(name => !told.includes(name as Told))
+  if (other !== undefined || mask?.form === 'ldm')
+    throw new RangeError(`it has no pipeline for a model of latent diffusion by ${other ?? 'mask'}`)
   const own = {
     unet: ['diffusers', 'UNet2DConditionModel'],
-    vae: ['diffusers', 'AutoencoderKL'],
+    vae: ['diffusers', stage._class_name],
     scheduler: ['diffusers', 'DDIMScheduler'],
   }
   const checked = { safety_checker: nothing, feature_extractor: nothing, requires_safety_checker: false }

@@ -1,7 +1,15 @@
 import type { ConditioningConfig } from '../../conditioning/index.js'
+import { LatentkitError } from '../../platform/errors.js'
 import { type ClipTower, layersFromEnd, towerLayers, towerLength } from '../../text/clip-tower.js'
-import type { clipVocabularyFiles } from '../../text/index.js'
-import { textEncoderTensors, textEncoderToDiffusers } from '../../weights/diffusers/index.js'
+import { clipVocabularyFiles } from '../../text/index.js'
+import type { Checkpoint } from '../../weights/checkpoint.js'
+import {
+  bertRenames,
+  bertToDiffusers,
+  textEncoderTensors,
+  textEncoderToDiffusers,
+} from '../../weights/diffusers/index.js'
+import { bertPieces } from '../../weights/families/index.js'
 import type { StoredTensor } from '../../weights/tensor-file.js'
 
 /** A text encoder as a part of a folder of diffusers. */
@@ -13,9 +21,10 @@ export interface TextEncoder {
   readonly prefix: string
   /** Its tensors by transformers' names. */
   readonly tensors: (own: ReadonlyMap<string, StoredTensor>) => Map<string, StoredTensor>
-  readonly padding: ClipTower['padding']
-  /** Longest text, in tokens. */
-  readonly length: number
+  /** What model_index.json says of both. */
+  readonly components: Readonly<Record<string, readonly [library: string, name: string]>>
+  /** The tokenizer's files; throws LatentkitError where the checkpoint lacks the vocabulary. */
+  files(checkpoint: Checkpoint): Readonly<Record<string, string>>
 }
 
 /**
@@ -24,7 +33,8 @@ export interface TextEncoder {
  * Throws RangeError where it takes its context from a layer that pipelines of diffusers do not.
  */
 export function textEncodersOf(conditioning: ConditioningConfig | undefined): TextEncoder[] {
-  const text = conditioning?.clip_text
+  const { clip_text: text, text: own } = conditioning ?? {}
+  if (own?.vocab_size === bertPieces) return [bert(own)]
   if (text === undefined) return []
   if (!('embedders' in text)) {
     // StableDiffusionPipeline takes the last layer's output: what comes after the one that is wanted is left out.
@@ -45,21 +55,71 @@ function encoder(
   tower: ClipTower,
   { place, part, layers, projected }: { place: string; part: string; layers: number; projected: boolean },
 ): TextEncoder {
+  const [name, tokenizer] = [`text_encoder${part}`, `tokenizer${part}`]
+  const config = textEncoderToDiffusers(tower, { layers, projected })
   return {
-    part: `text_encoder${part}`,
-    tokenizer: `tokenizer${part}`,
-    config: textEncoderToDiffusers(tower, { layers, projected }),
+    part: name,
+    tokenizer,
+    config,
     prefix: `${place}.${'width' in tower ? 'model' : 'transformer'}.`,
     tensors: own => textEncoderTensors(tower, own, { layers, projected }),
-    padding: tower.padding,
-    length: towerLength(tower),
+    components: {
+      [name]: ['transformers', projected ? 'CLIPTextModelWithProjection' : 'CLIPTextModel'],
+      [tokenizer]: ['transformers', 'CLIPTokenizer'],
+    },
+    files: ({ name, info }) => {
+      const { merges } = JSON.parse(info.vocabulary ?? '{}') as { merges?: unknown }
+      if (typeof merges === 'string') return clipFiles(clipVocabularyFiles(merges), tower.padding, towerLength(tower))
+      throw new LatentkitError(`Cannot write ${name} for diffusers: it has no vocabulary of CLIP`)
+    },
   }
+}
+
+function bert(words: NonNullable<ConditioningConfig['text']>): TextEncoder {
+  const { toDiffusers } = bertRenames(words)
+  return {
+    part: 'bert',
+    tokenizer: 'tokenizer',
+    config: bertToDiffusers(words),
+    prefix: 'cond_stage_model.',
+    tensors: own =>
+      new Map(
+        [...own].flatMap(([name, tensor]) => {
+          const renamed = toDiffusers(name, tensor.shape)
+          return renamed ? [[renamed.name, tensor] as const] : []
+        }),
+      ),
+    components: { bert: ['latent_diffusion', 'LDMBertModel'], tokenizer: ['transformers', 'BertTokenizer'] },
+    files: ({ name, info }) => {
+      const { words: pieces } = JSON.parse(info.vocabulary ?? '{}') as { words?: unknown }
+      if (typeof pieces !== 'string')
+        throw new LatentkitError(`Cannot write ${name} for diffusers: it has no vocabulary of BERT`)
+      return {
+        'vocab.txt': pieces,
+        'special_tokens_map.json': JSON.stringify(bertMarks),
+        'tokenizer_config.json': JSON.stringify({
+          tokenizer_class: 'BertTokenizer',
+          do_lower_case: true,
+          model_max_length: words.max_seq_len,
+          ...bertMarks,
+        }),
+      }
+    },
+  }
+}
+
+const bertMarks = {
+  unk_token: '[UNK]',
+  sep_token: '[SEP]',
+  pad_token: '[PAD]',
+  cls_token: '[CLS]',
+  mask_token: '[MASK]',
 }
 
 const [start, end] = ['<|startoftext|>', '<|endoftext|>']
 
 /** The files of a CLIPTokenizer. */
-export function tokenizerFiles(
+function clipFiles(
   vocabulary: ReturnType<typeof clipVocabularyFiles>,
   padding: ClipTower['padding'],
   length: number,

@@ -13,6 +13,6 @@ export {
 export { plainUnetToDiffusers } from './plain-unet.js'
 export { scheduleFromDiffusers, scheduleToDiffusers } from './scheduler.js'
 export { type TextEncoderWords, textEncoderTensors, textEncoderToDiffusers } from './text-encoder.js'
-export { tinyAutoencoderRenames } from './tiny-autoencoder.js'
+export { tinyAutoencoderRenames, tinyAutoencoderToDiffusers } from './tiny-autoencoder.js'
 export { unetFromDiffusers, unetToDiffusers } from './unet-config.js'
 export { unetRenames } from './unet-names.js'

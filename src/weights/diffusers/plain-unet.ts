@@ -69,6 +69,9 @@ export function plainUnetFromDiffusers(json: unknown, file: string): PlainUnetWo
   const channels = config.block_out_channels
   const [first] = channels as [number]
   if (channels.some(c => c % first !== 0)) refuse(`block_out_channels ${channels} are no multiples of the first`)
+  // There the attention in the middle goes without its norm, unless this says otherwise: unet_2d_blocks.py, UNetMidBlock2D.
+  if (config.resnet_time_scale_shift === 'scale_shift' && !config.attn_norm_num_groups)
+    refuse('with resnet_time_scale_shift "scale_shift" attn_norm_num_groups is wanted to be 32')
   const attends = config.down_block_types.map(type => type.startsWith('Attn'))
   if (attends.length !== channels.length)
     refuse(`down_block_types has ${attends.length} entries for ${channels.length} block_out_channels`)
@@ -152,6 +155,7 @@ export function plainUnetToDiffusers(config: Readonly<Record<string, unknown>>):
   return {
     _class_name: 'UNet2DModel',
     act_fn: 'silu',
+    ...(words.use_scale_shift_norm && { attn_norm_num_groups: 32 }),
     attention_head_dim: head,
     block_out_channels: channels,
     center_input_sample: false,

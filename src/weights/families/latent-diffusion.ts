@@ -134,7 +134,7 @@ export const latentDiffusions: readonly Family[] = kinds.map(kind => ({
 }))
 
 /** Word pieces of bert-base-uncased, by which BERTEmbedder reads texts; layouts have numbers of their own. */
-const bertPieces = 30522
+export const bertPieces = 30522
 /** Layouts of the paper have 8192 tokens; each is a name here, so that a hostile file must not say how many. */
 const mostLabels = 2 ** 16
 
