@@ -6,7 +6,7 @@ import { bpeTokenizer, learnBpe } from '../bpe.js'
 import { lexiconOf } from './chunk.js'
 import { promptStages, stageAt } from './edits.js'
 import { restoringMean } from './emphasis.js'
-import { withoutNetworks } from './networks.js'
+import { namedNetworks, withoutNetworks } from './networks.js'
 import { type ReadOptions, readPrompt } from './read.js'
 import { type PromptStyleName, promptStyles } from './styles.js'
 
@@ -142,9 +142,15 @@ test('errors name the place in the prompt', () => {
 test('LoRAs are taken out of a prompt, those of the model alone', () => {
   const has = ({ name, weight }: { name: string; weight: number }) => name === 'ink' && weight === 0.7
   assert.equal(withoutNetworks('a <lora:ink:0.7> cat, <my-cat>, <3', has), 'a  cat, <my-cat>, <3')
-  const refused = /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model/
+  const refused =
+    /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model; load "ink" by weight 1/
   assert.throws(() => withoutNetworks('a <lora:ink> cat', has), refused)
-  assert.throws(() => withoutNetworks('<hypernet:ink:0.7>', has), LatentkitError)
+  for (const tag of ['<hypernet:ink:0.7>', '<lora:ink:0.7:0.5>', '<lora:ink:x>'])
+    assert.throws(() => withoutNetworks(tag, has), /wanted <lora:name:weight>/)
+  assert.deepEqual(namedNetworks('<lora:ink:0.7> a <lyco:a/b> <lora:c:1:2> <x:y>'), [
+    { name: 'ink', weight: 0.7 },
+    { name: 'a/b', weight: 1 },
+  ])
 })
 
 test('encoders beside one another keep each their own mean', () => {
