@@ -101,6 +101,10 @@ export const latentChannels = (config: FirstStageConfig): number =>
 /** Whether the latents of a first stage are codes. */
 export const hasCodebook = (config: FirstStageConfig): config is VqConfig => 'n_embed' in config
 
+/** Whether it tells latents with a spread, by which they may be drawn. */
+export const hasSpread = (config: FirstStageConfig): config is AutoencoderConfig =>
+  !('f' in config || isTaesd(config) || hasCodebook(config))
+
 /** How many pixels a latent stands for along each side. */
 export const downsamplingFactor = ({ ch_mult }: DdConfig): number => 2 ** (ch_mult.length - 1)
 

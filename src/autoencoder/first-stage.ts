@@ -2,7 +2,14 @@ import { add, div, mul, sub } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
 import { decode, encode } from './autoencoder.js'
-import { type AutoencoderConfig, type FirstStageConfig, hasCodebook, isTaesd, type VqConfig } from './config.js'
+import {
+  type AutoencoderConfig,
+  type FirstStageConfig,
+  hasCodebook,
+  hasSpread,
+  isTaesd,
+  type VqConfig,
+} from './config.js'
 import { type Posterior, sample } from './posterior.js'
 import { decodeTaesd, encodeTaesd } from './taesd.js'
 import { decodeVq, encodeVq, nearestCodes, type Quantized, type QuantizeOptions, quantize } from './vq.js'
@@ -13,9 +20,10 @@ import { decodeVq, encodeVq, nearestCodes, type Quantized, type QuantizeOptions,
  * those of the autoencoder that it stands for, scaled as its diffusion model has them.
  */
 export function encodeFirstStage(at: Scope, config: FirstStageConfig, images: Tensor): Posterior {
+  if (hasSpread(config)) return encode(at, config, images)
   if ('f' in config) return point(images)
   if (isTaesd(config)) return point(encodeTaesd(at('encoder'), config, div(add(images, 1), 2)))
-  return hasCodebook(config) ? point(encodeVq(at, config, images)) : encode(at, config, images)
+  return point(encodeVq(at, config, images))
 }
 
 /** Images, roughly in [-1, 1], of latents [batch, embed_dim, h, w]; a codebook's are quantised first. */

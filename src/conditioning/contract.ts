@@ -133,6 +133,8 @@ export interface Asked {
   readonly leftOut?: number
   /** Its texts, of which `positive` and `negative` hold the beginnings. */
   readonly spoken?: Spoken | undefined
+  /** Numbers that are drawn after those that the picture starts from, in place of `positive`'s and `negative`'s. */
+  readonly late?: (() => Numbers) | undefined
   /** What is done to the finished picture. */
   readonly finish?: (picture: Image) => Image
 }
@@ -143,8 +145,11 @@ export type Request = Readonly<Record<string, unknown>> & { readonly prompt: str
 /** Turns records and requests into numbers, with all that it needs at hand. */
 export interface Reader {
   ofRecord(record: TrainingRecord, place: Place): Numbers | Promise<Numbers>
-  /** Throws LatentkitError, saying what is missing or cannot be. */
-  ofRequest(request: Request, place: Place, random: TorchGenerator): Asked
+  /**
+   * Throws LatentkitError, saying what is missing or cannot be. `draw` gives the normals of a tool that has a rule of its own
+   * for what conditions draw.
+   */
+  ofRequest(request: Request, place: Place, random: TorchGenerator, draw?: (count: number) => Float32Array): Asked
   /** The numbers that stand for no condition; without them there is no guidance by this one. */
   none?(place: Place): Numbers
 }
@@ -183,8 +188,8 @@ export interface Learned<Config> {
 
 /** What embedding may call for. */
 export interface Tools {
-  /** Latents as the diffusion model has them, of images [batch, 3, height, width] in [-1, 1]. */
-  encode(images: Tensor): Tensor
+  /** Latents as the diffusion model has them, of images [batch, 3, height, width] in [-1, 1]; drawn by noise of their shape. */
+  encode(images: Tensor, noise?: Tensor): Tensor
   readonly place: Place
 }
 

@@ -1,9 +1,8 @@
 import { FileError, LatentkitError } from '../platform/errors.js'
-import type { TorchGenerator } from '../random/index.js'
 import { type HostTensors, hostIntegers, hostTensor } from '../runtime/host-tensor.js'
 import { sizeOf } from '../tensor/shape.js'
 import { type ConditioningConfig, present } from './config.js'
-import type { Asked, Numbers, Place, Reader, Request, Specs, Stored, TrainingRecord } from './contract.js'
+import type { Asked, Numbers, Place, Reader, Specs, Stored, TrainingRecord } from './contract.js'
 
 /** Turns records and requests into the numbers of all conditions of a model. */
 export interface ConditionsReader {
@@ -12,7 +11,7 @@ export interface ConditionsReader {
   /** Numbers of a picture; `dropped` leaves out what can be. */
   ofRecord(record: TrainingRecord, place: Place, dropped?: boolean): Promise<Numbers>
   /** Numbers of a request and, as `negative`, of what guidance leads away from. */
-  ofRequest(request: Request, place: Place, random: TorchGenerator): Required<Pick<Asked, 'negative'>> & Asked
+  ofRequest(...asking: Parameters<Reader['ofRequest']>): Required<Pick<Asked, 'negative'>> & Asked
 }
 
 /** Opens the readers of a model's conditions; a LatentkitError says what is missing in what is stored. */
@@ -28,17 +27,19 @@ export function openReaders(config: ConditioningConfig | undefined, stored: Stor
         parts.push(dropped && reader.none ? reader.none(place) : await reader.ofRecord(record, place))
       return Object.assign({}, ...parts)
     },
-    ofRequest(request, place, random) {
+    ofRequest(request, place, ...chance) {
       const asked = readers.map(reader => {
-        const answer = reader.ofRequest(request, place, random)
+        const answer = reader.ofRequest(request, place, ...chance)
         return { negative: reader.none?.(place) ?? answer.positive, ...answer }
       })
       const finishers = asked.flatMap(({ finish }) => finish ?? [])
+      const later = asked.flatMap(({ late }) => late ?? [])
       return {
         positive: Object.assign({}, ...asked.map(({ positive }) => positive)),
         negative: Object.assign({}, ...asked.map(({ negative, positive }) => negative ?? positive)),
         leftOut: asked.reduce((sum, { leftOut = 0 }) => sum + leftOut, 0),
         spoken: asked.find(({ spoken }) => spoken)?.spoken,
+        late: later.length > 0 ? () => Object.assign({}, ...later.map(late => late())) : undefined,
         finish: picture => finishers.reduce((image, finish) => finish(image), picture),
       }
     },

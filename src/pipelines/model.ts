@@ -109,7 +109,8 @@ export class Model implements AsyncDisposable {
    */
   async encode(image: Image, { signal, tile }: FirstStageOptions = {}): Promise<Latents> {
     await using parts = await this.#lend(this.#tiled(image, tile))
-    return encode({ model: this.#model, parts: parts.value, signal }, flatten(image))
+    const { data, shape } = await encode({ model: this.#model, parts: parts.value, signal }, flatten(image))
+    return { data, shape }
   }
 
   /**

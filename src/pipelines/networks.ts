@@ -1,6 +1,6 @@
-import { latentChannels } from '../autoencoder/config.js'
+import { hasSpread, latentChannels } from '../autoencoder/config.js'
 import { decodeFirstStage as decode, encodeFirstStage as encode } from '../autoencoder/first-stage.js'
-import type { Posterior } from '../autoencoder/posterior.js'
+import { deviation, type Posterior, sample } from '../autoencoder/posterior.js'
 import { type Conditioned, embedConditions, type Place } from '../conditioning/index.js'
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
@@ -19,6 +19,20 @@ import { channelValues, type ModelConfig } from './model-config.js'
 /** Distribution of the first stage's latents for images [batch, 3, h, w] in [-1, 1]. */
 export const encodeImages = (at: Scope, config: ModelConfig, images: Tensor): Posterior =>
   encode(at('first_stage_model'), config.first_stage_config, images)
+
+/** Means of the latents of images as the diffusion model has them and, as further channels where there are such, their deviations. */
+export function modelMoments(at: Scope, config: ModelConfig, images: Tensor): Tensor {
+  const posterior = encodeImages(at, config, images)
+  const mean = toModelScale(config, posterior.mean)
+  if (!hasSpread(config.first_stage_config)) return mean
+  return concat([mean, mul(deviation(posterior), factor(config, 'scale_factor'))], { axis: 1 })
+}
+
+/** Latents of images as the diffusion model has them: their means, or drawn about these by unit normal noise of their shape. */
+export const modelLatents = (at: Scope, config: ModelConfig, images: Tensor, noise?: Tensor): Tensor => {
+  const posterior = encodeImages(at, config, images)
+  return toModelScale(config, noise ? sample(posterior, noise) : posterior.mean)
+}
 
 /** Images of the first stage's own latents [batch, channels, h, w]. */
 export const decodeFirstStage = (at: Scope, config: ModelConfig, latents: Tensor): Tensor =>
@@ -45,7 +59,7 @@ const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Ten
 export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Tensor>, place: Place): Conditioned =>
   embedConditions(at, config.conditioning, inputs, {
     place,
-    encode: images => toModelScale(config, encodeImages(at, config, images).mean),
+    encode: (images, noise) => modelLatents(at, config, images, noise),
   })
 
 /** What the diffusion model predicts of noisy latents [batch, channels, h, w] at times [batch]. */

@@ -7,7 +7,7 @@ import { topological } from '../tensor/walk.js'
 import { deepestReused, withDeep } from '../unet/deep-reuse.js'
 import { factorOf, type ModelConfig } from './model-config.js'
 import { type NetworkVariant, variantChanges } from './network-variant.js'
-import { decodeLatents, embed, encodeImages, predict, toModelScale } from './networks.js'
+import { decodeLatents, embed, modelMoments, predict } from './networks.js'
 
 /** [channels, height, width] of the latents of a picture. */
 export function latentShape(config: ModelConfig, { width, height }: Size): readonly [number, number, number] {
@@ -115,8 +115,6 @@ function withoutUnused(program: Program): Program {
 export const decodingProgram = (config: ModelConfig, size: Size): Program =>
   trace({ z: f32(-1, ...latentShape(config, size)) }, (at, { z }) => ({ images: decodeLatents(at, config, z) }))
 
-/** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, the means of their latents as the diffusion model has them. */
+/** Images `images` [batch, 3, height, width] in [-1, 1] -> `z`, what `modelMoments` tells of their latents. */
 export const encodingProgram = (config: ModelConfig, { width, height }: Size): Program =>
-  trace({ images: f32(-1, 3, height, width) }, (at, { images }) => ({
-    z: toModelScale(config, encodeImages(at, config, images).mean),
-  }))
+  trace({ images: f32(-1, 3, height, width) }, (at, { images }) => ({ z: modelMoments(at, config, images) }))

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { type Image, imageToPixels, resizePlanes } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
-import type { TorchGenerator } from '../../random/index.js'
 import { resizeBilinear } from '../../tensor/resize.js'
 import { f32, i64 } from '../../tensor/tensor.js'
 import type { Conditioning } from '../contract.js'
@@ -64,9 +63,8 @@ export const lowResolution = {
     return { concat: same ? small! : resizeBilinear(small!, [height, width]), ...(noiseTime && { y: noiseTime }) }
   },
   reader({ factor, degradation, noise_augmentation: highest }) {
-    const noised = (small: Float32Array, random: TorchGenerator, time: number) => {
+    const noised = (small: Float32Array, noise: Float32Array, time: number) => {
       const bar = signal(time)
-      const noise = random.randn(small.length)
       return {
         small: small.map((value, i) => Math.sqrt(bar) * value + Math.sqrt(1 - bar) * noise[i]!),
         noiseTime: [time],
@@ -81,9 +79,11 @@ export const lowResolution = {
             ? resizePlanes(data, { width, height }, w, h, { filter: 'bicubic' })
             : degrade({ data, width, height }, factor, random).data
         ).map(value => 2 * value - 1)
-        return highest === undefined ? { small } : noised(small, random, random.randint(0, highest, 1)[0]!)
+        if (highest === undefined) return { small }
+        const time = random.randint(0, highest, 1)[0]!
+        return noised(small, random.randn(small.length), time)
       },
-      ofRequest(request, { width, height }, random) {
+      ofRequest(request, { width, height }, random, draw = count => random.randn(count)) {
         const picture = pictureOf(request, 'image', `makes a small picture ${factor} times larger`)
         if (picture.width * factor !== width || picture.height * factor !== height) {
           throw new LatentkitError(
@@ -99,7 +99,7 @@ export const lowResolution = {
         }
         if (level !== undefined && level >= highest)
           throw new LatentkitError(`generate: noiseLevel is ${level}; this model knows 0 to ${highest - 1}`)
-        return { positive: noised(small, random, level ?? Math.min(usualLevel, highest - 1)) }
+        return { positive: noised(small, draw(small.length), level ?? Math.min(usualLevel, highest - 1)) }
       },
     }
   },

@@ -1,6 +1,8 @@
-import type { Request, SpokenOver, SpokenPhrase } from '../../conditioning/index.js'
+import { baseName } from '#platform'
+import type { Asked, Request, SpokenOver, SpokenPhrase } from '../../conditioning/index.js'
 import type { Image } from '../../image/index.js'
-import { withoutNetworks } from '../../text/prompt/index.js'
+import type { BatchNoise, Draw } from '../../samplers/index.js'
+import { type PromptStyle, promptStyles, withoutNetworks } from '../../text/prompt/index.js'
 import { placeOf } from '../programs.js'
 import { withNeighbours } from '../retrieval.js'
 import { callsOf } from './calls.js'
@@ -22,7 +24,8 @@ export interface Conditions {
   readonly leftOut: number
   /** How many chunks of text the contexts have that occur. */
   readonly chunks: readonly number[]
-  of(stage: Stage, batch: Batch): Promise<BatchConditions>
+  /** Asks for the conditions of a batch; embedded they are when the pictures have their start, for some draw after that. */
+  ask(batch: Batch, noise: BatchNoise): (stage: Stage) => Promise<BatchConditions>
 }
 
 /**
@@ -35,26 +38,37 @@ export async function openConditions({ model, plan, device, signal }: Work): Pro
   const given = await withNeighbours(plan.request, config.conditioning, { device, checkpoint, signal })
   const request: Request & Partial<SpokenOver> = { ...saidTo(model, given), calls: callsOf(plan) }
   const place = placeOf(config, plan)
-  const ask = (seed: number) => model.conditions.ofRequest(request, place, conditionChance(seed))
+  const ask = (seed: number, draw?: Draw) => model.conditions.ofRequest(request, place, conditionChance(seed), draw)
   const { leftOut = 0, spoken } = ask(plan.seeds[0]!)
   const chunksOf = (phrase: SpokenPhrase) => phrase.stages[0]!.chunks.length
   return {
     leftOut,
     chunks: spoken ? [Math.max(...spoken.positive.map(chunksOf)), chunksOf(spoken.negative)] : [1],
-    async of(stage, { seeds }) {
-      const asked = seeds.map(ask)
-      const told = await tell(stage, asked)
-      return { at: told, finish: (picture, i) => asked[i]!.finish?.(picture) ?? picture }
+    ask({ seeds }, { conditions: draws }) {
+      const asked = seeds.map((seed, i) => ask(seed, draws?.[i]))
+      return async stage => {
+        const told = await tell(stage, asked.map(withLate))
+        return { at: told, finish: (picture, i) => asked[i]!.finish?.(picture) ?? picture }
+      }
     },
   }
 }
 
-/** A request whose prompt is without what A1111 takes out of it. */
+function withLate({ late, ...asked }: Asked): Asked {
+  if (late === undefined) return asked
+  const numbers = late()
+  const { positive, negative } = asked
+  return { ...asked, positive: { ...positive, ...numbers }, negative: negative && { ...negative, ...numbers } }
+}
+
+/** A request whose prompt is without the LoRAs that its style names in it. */
 function saidTo({ added }: Work['model'], request: Request): Request {
-  if (request.promptStyle !== 'a1111') return request
+  const { promptStyle } = request as Partial<SpokenOver>
+  const style: PromptStyle | undefined = promptStyle && promptStyles[promptStyle]
+  if (!style?.namesNetworks) return request
   const loras = added?.Lora?.split(', ') ?? []
   return {
     ...request,
-    prompt: withoutNetworks(request.prompt, ({ name, weight }) => loras.includes(`${name}:${weight}`)),
+    prompt: withoutNetworks(request.prompt, ({ name, weight }) => loras.includes(`${baseName(name)}:${weight}`)),
   }
 }

@@ -47,11 +47,12 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
 
   for (const [i, group] of batches.entries()) {
     const batch: Batch = { seeds: group, first: i * most, shape: [group.length, ...latents] }
-    const told = await conditions.of(stage, batch)
     const noise = variedNoise(plan, batch, way.noise)
+    const telling = conditions.ask(batch, noise)
     const each = (x: Float32Array) => group.map((_, j) => x.slice(j * length, (j + 1) * length))
-    const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let x = start.latents(way, noise, batch)
+    const told = await telling(stage)
+    const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let taken = 0
     const before = start.known && noisesKnown(plan) ? noisedKnown(start.known, batch, noise.next) : undefined
     const network = await guidedNetwork(stage, batch, {

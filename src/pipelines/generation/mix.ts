@@ -15,16 +15,19 @@ export async function openMixed(work: Work): Promise<Conditions> {
   return {
     leftOut: Math.max(from.leftOut, to.leftOut),
     chunks: [...from.chunks, ...to.chunks],
-    async of(stage, batch) {
-      const [a, b] = [await from.of(stage, batch), await to.of(stage, batch)]
-      let last: { a: Told; b: Told; told: Told } | undefined
-      return {
-        ...a,
-        at(call) {
-          const both = { a: a.at(call), b: b.at(call) }
-          if (last?.a !== both.a || last.b !== both.b) last = { ...both, told: between(both.a, both.b, toShare) }
-          return last.told
-        },
+    ask(batch, noise) {
+      const [tellFrom, tellTo] = [from.ask(batch, noise), to.ask(batch, noise)]
+      return async stage => {
+        const [a, b] = [await tellFrom(stage), await tellTo(stage)]
+        let last: { a: Told; b: Told; told: Told } | undefined
+        return {
+          ...a,
+          at(call) {
+            const both = { a: a.at(call), b: b.at(call) }
+            if (last?.a !== both.a || last.b !== both.b) last = { ...both, told: between(both.a, both.b, toShare) }
+            return last.told
+          },
+        }
       }
     },
   }

@@ -2,7 +2,7 @@ import { addNoise } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { scale } from '../../samplers/index.js'
-import { encode } from './encode.js'
+import { drawnLatents, type Encoded, encode } from './encode.js'
 import { knownPart } from './known-part.js'
 import { checkLatents, type Latents } from './latents.js'
 import { joined } from './noise.js'
@@ -22,27 +22,29 @@ export async function openStart(stage: Stage): Promise<Start> {
       finish: picture => picture,
     }
   }
-  const { pictures, mask, latents = await encoded(stage, pictures ?? []) } = init
+  const { pictures, mask, latents = await encodedAll(stage, pictures ?? []) } = init
   const [picture] = pictures ?? []
-  const all = checked([latents].flat() as Latents[], stage.latents, seeds.length)
+  const all = checked([latents].flat() as Encoded[], stage.latents, seeds.length)
   const known = picture && mask && knownPart({ picture, mask, latents: all[0]! })
   return {
     known: known?.latents,
-    latents(way, { start }, { first, seeds: { length } }) {
-      const originals = Array.from({ length }, (_, i) => (all[first + i] ?? all[0]!).data)
-      return addNoise(joined(originals), start(), way.start)
+    latents(way, { encoded, start }, { first, seeds: { length } }) {
+      const originals = Array.from({ length }, (_, i) => all[first + i] ?? all[0]!)
+      // A picture starts from the same every time, but for tools that draw.
+      const latents = encoded ? drawnLatents(originals, encoded) : joined(originals.map(({ data }) => data))
+      return addNoise(latents, start(), way.start)
     },
     finish: painted => known?.finish(painted) ?? painted,
   }
 }
 
-async function encoded(stage: Stage, pictures: readonly Image[]): Promise<Latents[]> {
-  const latents: Latents[] = []
+async function encodedAll(stage: Stage, pictures: readonly Image[]): Promise<Encoded[]> {
+  const latents: Encoded[] = []
   for (const picture of pictures) latents.push(await encode(stage, picture))
   return latents
 }
 
-function checked(all: readonly Latents[], wanted: Latents['shape'], count: number): readonly Latents[] {
+function checked(all: readonly Encoded[], wanted: Latents['shape'], count: number): readonly Encoded[] {
   if (all.length !== 1 && all.length < count) {
     throw new LatentkitError(
       `generate: there are latents of ${all.length} pictures and ${count} to paint; give one for all, or one for each`,

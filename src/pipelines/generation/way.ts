@@ -64,11 +64,9 @@ function courseOf(plan: Plan, alphasCumprod: ArrayLike<number>): Course {
     start: way.start,
     startScale: way.startScale,
     options: way.options,
-    noise(request) {
-      const noise = profileNoise(tool, way, { ...request, sampler, seedDelta })
-      // Published encoders tell of next to no spread: latents are their mean, but the numbers are used up.
-      if (tool.fromPicture.draws && init?.pictures && init.latents === undefined) noise.start()
-      return noise
+    noise: request => {
+      const first = pictureOf(plan, plan.seeds[0]!, 0)
+      return profileNoise(tool, way, { ...request, sampler, seedDelta, first })
     },
   }
 }
