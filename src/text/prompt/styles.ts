@@ -18,6 +18,8 @@ export interface Encoders {
 
 /** How a tool reads what people write into its prompts. */
 export interface PromptStyle {
+  /** Whether prompts name LoRAs in it: `<lora:name:weight>`. */
+  readonly namesNetworks?: true
   /** Throws LatentkitError for a prompt that cannot be read, naming the place in it. */
   check?(prompt: string): void
   /** The prompts whose answers are put together. */
@@ -59,6 +61,7 @@ export const promptStyles = {
     weigh: ({ z }) => z,
   },
   a1111: {
+    namesNetworks: true,
     check: a1111Weights,
     phrases: promptPhrases,
     stages: promptStages,
@@ -73,6 +76,7 @@ export const promptStyles = {
     weigh: (emphasised, { empty }) => fromEmpty(emphasised, empty),
   },
   sdcpp: {
+    namesNetworks: true,
     check: sdcppWeights,
     phrases: alone,
     stages: throughout,
