@@ -11,6 +11,7 @@ import { FileError, LatentkitError } from '../platform/errors.js'
 import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 import { modelFlags, weighed } from './model-flags.js'
+import { lorasNamed } from './prompt-loras.js'
 import { settingsOfFlags } from './setting-flags.js'
 import { tellUnplaced } from './unplaced.js'
 
@@ -23,6 +24,10 @@ export const paintingFlags = {
     .meta({ short: 'o', placeholder: 'FILE' })
     .describe('where to write (default PROMPT-SEED.png or CLASS-SEED.png); several pictures are numbered'),
   ...modelFlags,
+  loraDir: file(
+    'add the LoRAs that the prompt names as <lora:NAME:WEIGHT>, from this folder (prompt styles a1111 and sdcpp)',
+    'FOLDER',
+  ),
   embedding: several('know the words of a textual inversion'),
   control: several('follow a --hint by a ControlNet', 'FILE[:WEIGHT]'),
   t2iAdapter: several('follow a map (--t2i) by a T2I-adapter', 'FILE[:WEIGHT]'),
@@ -59,7 +64,7 @@ export interface Painting {
 
 /** Runs what a command paints, writes the pictures, and tells of them. */
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
-  const { prompt, out, like, device, threads, show, json, lora, embedding, control } = flags
+  const { prompt, out, like, device, threads, show, json, lora, loraDir, embedding, control } = flags
   const { config, withoutAverages } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
@@ -74,7 +79,7 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
     threads,
     weights: flags.weights,
     memory: flags.memory,
-    loras: lora.map(weighed),
+    loras: [...lora.map(weighed), ...(loraDir === undefined ? [] : await lorasNamed(wanted, loraDir))],
     words: embedding,
     controls: control.map(weighed),
     t2i: flags.t2iAdapter.map(weighed),
