@@ -38,7 +38,8 @@ export function betaSigmas(n: number, sigmaMin: number, sigmaMax: number): Float
 
 /** Levels of the continuous variance-preserving process (Song et al. 2021, eq. 32) from time 1 to `epsilon`. */
 export function vpSigmas(n: number, betaD = 19.9, betaMin = 0.1, epsilon = 1e-3): Float32Array {
-  return withZero(linspace(1, epsilon, n).map(t => Math.sqrt(Math.expm1((betaD * t * t) / 2 + betaMin * t))))
+  const integral = (t: number) => fround(fround(fround(betaD * fround(t * t)) / 2) + fround(betaMin * t))
+  return withZero(linspace32(1, epsilon, n).map(t => Math.sqrt(fround(fround(Math.exp(integral(t))) - 1))))
 }
 
 function withZero(levels: ArrayLike<number>): Float32Array {

@@ -3,7 +3,7 @@ import type { Denoise, Sampling } from '../contract.js'
 import { slope } from '../model.js'
 
 export interface LmsOptions {
-  /** Slopes that a step rests on, at most 4. */
+  /** Slopes that a step rests on. */
   readonly order?: number | undefined
 }
 
@@ -27,11 +27,17 @@ export async function* lms(
   }
 }
 
-/** Integral of the j-th Lagrange polynomial over the knots, exact up to four knots (two-point Gauss-Legendre). */
+/** Integral of the j-th Lagrange polynomial over the knots: of its powers of the share of the way. */
 function lagrangeIntegral(knots: readonly number[], j: number, from: number, to: number): number {
-  const polynomial = (tau: number) =>
-    knots.reduce((product, knot, k) => (k === j ? product : (product * (tau - knot)) / (knots[j]! - knot)), 1)
-  const middle = (from + to) / 2
-  const reach = (to - from) / 2 / Math.sqrt(3)
-  return ((to - from) / 2) * (polynomial(middle - reach) + polynomial(middle + reach))
+  const way = to - from
+  let powers = [1]
+  for (const [k, knot] of knots.entries()) {
+    if (k === j) continue
+    const [constant, linear] = [from - knot, way].map(part => part / (knots[j]! - knot)) as [number, number]
+    powers = Array.from(
+      { length: powers.length + 1 },
+      (_, n) => constant * (powers[n] ?? 0) + linear * (powers[n - 1] ?? 0),
+    )
+  }
+  return way * powers.reduce((sum, power, n) => sum + power / (n + 1), 0)
 }

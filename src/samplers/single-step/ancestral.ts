@@ -9,8 +9,17 @@ export interface AncestralOptions {
   readonly noiseScale?: number | undefined
 }
 
-/** The level to step down to, and the noise that raises it to the next: down^2 + up^2 = to^2. */
+const { fround } = Math
+const square = (value: number) => fround(value * value)
+
+/**
+ * The level to step down to, and the noise that raises it to the next: down^2 + up^2 = to^2. Rounded as torch's float32
+ * code rounds it: after a long step nearly all is noise, and the level to step down to is what is left of a difference.
+ *
+ * Source: k-diffusion, sampling.py, get_ancestral_step.
+ */
 export function ancestralSplit(from: number, to: number, eta: number): { down: number; up: number } {
-  const up = Math.min(to, eta * Math.sqrt((to ** 2 * (from ** 2 - to ** 2)) / from ** 2))
-  return { down: Math.sqrt(to ** 2 - up ** 2), up }
+  const [a, b] = [square(fround(from)), square(fround(to))]
+  const up = Math.min(fround(to), fround(eta * fround(Math.sqrt(fround(fround(b * fround(a - b)) / a)))))
+  return { down: fround(Math.sqrt(fround(b - square(up)))), up }
 }

@@ -175,7 +175,7 @@ const kDiffusionSampler: Kind = {
     return filesAnswer(testCase, tensors, {
       model_calls: run.outputs.length,
       noises_used: run.noisesUsed(),
-      ...(accepted.length > 0 && {
+      ...(config.sampler === 'dpm_adaptive' && {
         steps: accepted.length,
         // Counted as if every step asked anew, though a step after a refused one knows its first answer.
         nfe: accepted.length * (given.order === 2 ? 2 : 3),
