@@ -1,12 +1,11 @@
 // What a step of each kind of case is, on our side: a function that makes everything ready and gives the step.
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { decode } from '../dist/autoencoder/autoencoder.js'
 import { emitProgram } from '../dist/compiler/emit.js'
 import { lower } from '../dist/compiler/lower.js'
 import { conv2d } from '../dist/nn/conv.js'
@@ -16,7 +15,7 @@ import { hostIntegers, hostTensor, openDevice } from '../dist/runtime/index.js'
 import { sub } from '../dist/tensor/binary.js'
 import { trace } from '../dist/tensor/program.js'
 import { mean } from '../dist/tensor/reduce.js'
-import { f32, i64 } from '../dist/tensor/tensor.js'
+import { f32 } from '../dist/tensor/tensor.js'
 import { square } from '../dist/tensor/unary.js'
 import { diffusionProgram } from '../dist/train/diffusion/programs.js'
 import { openFirstStageLearner } from '../dist/train/first-stage/learner.js'
@@ -25,8 +24,8 @@ import { autoencoderProgram } from '../dist/train/first-stage/programs.js'
 import { openLearner } from '../dist/train/learner.js'
 import { attentionBlock } from '../dist/unet/attention-block.js'
 import { residualBlock } from '../dist/unet/residual.js'
-import { unet } from '../dist/unet/unet.js'
-import { openSafetensors, writeSafetensors } from '../dist/weights/safetensors.js'
+import { openSafetensors } from '../dist/weights/safetensors.js'
+import { networks } from './networks.js'
 
 const threads = 2
 /** Small enough that a network stays where it began, however many steps are measured. */
@@ -74,32 +73,18 @@ async function training(program, settings, frozen = new Map()) {
 }
 
 /** A call of a network, its weights in a file as a user has them. */
-async function inference(program, options = {}) {
+async function inference(spec, options = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'latentkit-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const path = join(folder, 'weights.safetensors')
-  await writeSafetensors(path, new Map(program.parameters.map(({ name, shape }) => [name, randomWeight(shape)])))
+  execFileSync(process.execPath, [fileURLToPath(new URL('weights.js', import.meta.url)), JSON.stringify(spec), path])
+  const program = networks[spec.kind](spec)
   const device = await openDevice('cpu', { threads, ...options })
   const weights = await openSafetensors(await openSource(path))
   const run = await device.compile(program, { weights })
   await weights.close()
   const inputs = inputsOf(program)
   return () => run(inputs)
-}
-
-const randomWeight = shape => {
-  const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 1
-  const bytes = async () => new Uint8Array(numbers(sizeOf(shape)).map(x => x * scale).buffer)
-  return { dtype: 'F32', shape, bytes }
-}
-
-const unetProgram = ({ config, batch, size, tokens }) => {
-  const specs = {
-    x: f32(batch, config.in_channels, size, size),
-    t: i64(batch),
-    ...(config.context_dim && { context: f32(batch, tokens, config.context_dim) }),
-  }
-  return trace(specs, (at, inputs) => unet(at, config, inputs))
 }
 
 export const steps = {
@@ -139,13 +124,11 @@ export const steps = {
     }
   },
 
-  unet: spec => inference(unetProgram(spec), { weightGrowth: spec.weightGrowth }),
-
-  decoder: ({ config, batch, size }) =>
-    inference(trace({ z: f32(batch, config.embed_dim, size, size) }, (at, { z }) => decode(at, config, z))),
+  unet: spec => inference(spec, { weightGrowth: spec.weightGrowth }),
+  decoder: spec => inference(spec),
 
   emission: spec => () => {
-    const program = unetProgram(spec)
+    const program = networks.unet(spec)
     const lowered = lower(program, { device: 'cpu', training: false, contrib: true })
     const places = new Map(program.parameters.map(({ name, shape }) => [name, sizeOf(shape) * 4]))
     emitProgram(lowered, {
