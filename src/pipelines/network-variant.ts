@@ -1,6 +1,7 @@
 import { LatentkitError } from '../platform/errors.js'
 import { equal } from '../tensor/binary.js'
 import type { Tensor } from '../tensor/tensor.js'
+import { watchAttention } from '../unet/attended.js'
 import type { UnetChange } from '../unet/changes.js'
 import type { UnetConfig } from '../unet/config.js'
 import { mostOuterBlocks } from '../unet/deep-reuse.js'
@@ -23,6 +24,8 @@ export interface NetworkVariant {
   readonly tokenMerging?: number | undefined
   /** Those rows of a batch whose input `weak` is the place of one of these, counted from 1, are weakened so. */
   readonly weaknesses?: readonly Weakness[] | undefined
+  /** Whether it tells what its middle attends to. */
+  readonly attended?: boolean | undefined
   /** How many outer blocks can be computed alone, over the `deep` features of an earlier call. */
   readonly outer?: number | undefined
 }
@@ -41,6 +44,7 @@ export function networkVariantOf(plan: Plan, config: UnetConfig): NetworkVariant
     ...(freeu && { freeU: { version: freeu === '1' ? 1 : 2, backbone: [freeuB1, freeuB2], skip: [freeuS1, freeuS2] } }),
     ...(plan.tokenMerging > 0 && { tokenMerging: plan.tokenMerging }),
     ...(weaknesses.length > 0 && { weaknesses }),
+    ...(plan.sag > 0 && { attended: true }),
     ...(deepCache > 1 && { outer: deepCacheOuter }),
   }
 }
@@ -56,6 +60,8 @@ export function weaknessesOf({ pag, pagBlocks, skipLayers, skippedBlocks }: Plan
 /** What a variant changes, and a check to be made when the network has been traced with it. */
 export interface VariantChanges {
   readonly changes: readonly UnetChange[]
+  /** How much the middle's positions are attended to, once the network is traced: [batch, h, w], where that is wanted. */
+  attended(): Tensor | undefined
   /** @throws LatentkitError for a block that has no attention or is not there. */
   check(): void
 }
@@ -65,6 +71,7 @@ export function variantChanges(config: UnetConfig, variant: NetworkVariant, weak
   const { freeU: balance, tokenMerging: share, weaknesses = [] } = variant
   const level = Math.log2(Math.min(...config.attention_resolutions))
   const attending = new Set<string>()
+  const watching = variant.attended ? watchAttention() : undefined
   const noting: UnetChange = {
     layer: (_, place) => {
       attending.add(blockName(place))
@@ -78,11 +85,18 @@ export function variantChanges(config: UnetConfig, variant: NetworkVariant, weak
   return {
     changes: [
       noting,
+      // Nearest to the attention itself: what others put around it does not count.
+      ...(watching ? [watching.change] : []),
       ...(balance ? [freeU(config.model_channels, balance)] : []),
       ...(share ? [tokenMerging(share, { level })] : []),
       ...weakened,
     ],
+    attended: () => watching?.seen(),
     check() {
+      if (watching && !watching.seen())
+        throw new LatentkitError(
+          'generate: sag goes by the attention in the middle of the network, and this model has none there; leave it out',
+        )
       const unknown = weaknesses.flatMap(({ blocks }) => blocks).find(block => !attending.has(block))
       if (unknown === undefined) return
       throw new LatentkitError(

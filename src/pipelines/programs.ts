@@ -68,7 +68,8 @@ export interface DenoiserVariant extends Telling {
 
 /**
  * Latents `x` [batch, c, h, w], times `t` [batch], `conditionedInputs` and, where the variant has weaknesses, `weak` [batch]
- * -> `prediction` and, where it has outer blocks, the `deep` features that these start from, for any batch.
+ * -> `prediction` and, where it has outer blocks, the `deep` features that these start from, for any batch; `attended`
+ * [batch, h, w], how much the middle's positions are attended to, where that is wanted.
  *
  * @throws LatentkitError where the variant names a block that the network has not.
  */
@@ -97,11 +98,12 @@ function changedProgram(config: ModelConfig, variant: DenoiserVariant, more: Rec
   }
   return trace(specs, (at, inputs) => {
     const { x, t, weak, deep, ...conditioned } = inputs as Record<string, Tensor>
-    const { changes, check } = variantChanges(config.unet_config!, network, weak)
+    const { changes, attended, check } = variantChanges(config.unet_config!, network, weak)
     const all = deep ? [...changes, withDeep(config.unet_config!, network.outer!, deep)] : changes
     const prediction = predict(at, config, { x: x!, t: t!, ...conditioned }, all)
     check()
-    return { prediction }
+    const seen = deep ? undefined : attended()
+    return { prediction, ...(seen && { attended: seen }) }
   })
 }
 

@@ -9,6 +9,7 @@ import { type Program, type Scope, trace } from '../tensor/program.js'
 import { f32, i64, type Spec, type Tensor, type Value } from '../tensor/tensor.js'
 import { drawnParameters } from '../testing/parameters.js'
 import { drawing } from '../testing/values.js'
+import { watchAttention } from './attended.js'
 import type { Attend, AttentionPlace, UnetChange } from './changes.js'
 import { unetConfig } from './config.js'
 import { deepestReused, mostOuterBlocks, withDeep } from './deep-reuse.js'
@@ -122,6 +123,16 @@ test('weaker answers are those of chosen samples alone, at the places that are a
   assert.deepEqual(run(change, chosenBoth).data, blind.data)
   assert.equal(blockName({ part: 'middle', block: 0 }), 'middle_block')
   assert.equal(blockName({ part: 'input', block: 4 }), 'input_blocks.4')
+})
+
+test('the middle tells what it attends to: 1 in the mean, and nothing else changes', () => {
+  const watching = watchAttention()
+  const watched = traced(() => [watching.change])
+  const [output, seen] = evaluate([watched.outputs.output!, watching.seen()!], { ...weights, ...inputs })
+  close(output!, unchanged.data)
+  assert.deepEqual(seen!.shape, [2, 2, 2])
+  for (const image of [seen!.data.subarray(0, 4), seen!.data.subarray(4)])
+    assert.ok(Math.abs(image.reduce((sum, v) => sum + v, 0) / 4 - 1) < 1e-6)
 })
 
 test('features of maps are added behind the last residual block of each level', () => {

@@ -1,5 +1,5 @@
 import { LatentkitError } from '../../platform/errors.js'
-import { type HostTensors, hostTensor } from '../../runtime/index.js'
+import { type HostTensor, type HostTensors, hostTensor } from '../../runtime/index.js'
 import { weaknessesOf } from '../network-variant.js'
 import { spans } from '../settings/network.js'
 import { gathered } from './rows.js'
@@ -18,8 +18,16 @@ export interface Question {
   readonly blocks: readonly Block[]
 }
 
-/** Raw predictions for x [blocks * batch, ...] at time t. */
-export type Ask = (x: Float32Array, t: number, question: Question) => Promise<Float32Array>
+/** What a network says of x [blocks * batch, ...]. */
+export interface Reply {
+  /** Raw predictions. */
+  readonly prediction: Float32Array
+  /** How much its middle's positions are attended to, [blocks * batch, h, w], where a plan wants to know. */
+  readonly attended?: HostTensor | undefined
+}
+
+/** Asks about x [blocks * batch, ...] at time t. */
+export type Ask = (x: Float32Array, t: number, question: Question) => Promise<Reply>
 
 /** Opens the network of a batch with all that a plan changes in how it is asked. */
 export async function openAsking(stage: Stage, { shape: [images, ...one] }: Batch): Promise<Ask> {
@@ -105,22 +113,28 @@ function quietened(inputs: HostTensors, acts: readonly boolean[]): HostTensors {
   )
 }
 
-/** Predictions for inputs; `layout` tells which conditions their rows are of. */
-type Predict = (given: HostTensors, layout: string) => Promise<Float32Array>
+/** Replies to inputs; `layout` tells which conditions their rows are of. */
+type Predict = (given: HostTensors, layout: string) => Promise<Reply>
+
+const replyOf = ({ prediction, attended }: HostTensors): Reply => ({
+  prediction: prediction!.data as Float32Array,
+  attended,
+})
 
 /** The network, of which only the outer blocks are computed at most calls if a plan asks for that. */
 async function openReuse({ parts, plan: { deepCache }, signal }: Stage): Promise<Predict> {
   const denoise = await parts.get('denoiser')
-  if (deepCache === 1) return async given => (await denoise(given, { signal })).prediction!.data as Float32Array
+  if (deepCache === 1) return async given => replyOf(await denoise(given, { signal }))
   const outer = await parts.get('outer')
-  let kept: { readonly layout: string; readonly deep: HostTensors[string]; uses: number } | undefined
+  let kept: { readonly layout: string; readonly inner: HostTensors; uses: number } | undefined
   return async (given, layout) => {
     if (kept?.layout === layout && kept.uses < deepCache) {
       kept.uses++
-      return (await outer!({ ...given, deep: kept.deep }, { signal })).prediction!.data as Float32Array
+      const { attended, deep } = kept.inner
+      return replyOf({ ...(await outer!({ ...given, deep: deep! }, { signal })), ...(attended && { attended }) })
     }
-    const { prediction, deep } = await denoise(given, { signal })
-    kept = { layout, deep: deep!, uses: 1 }
-    return prediction!.data as Float32Array
+    const inner = await denoise(given, { signal })
+    kept = { layout, inner, uses: 1 }
+    return replyOf(inner)
   }
 }

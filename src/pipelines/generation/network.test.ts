@@ -60,12 +60,16 @@ test('rescaled, mimicked and thresholded answers differ, and are the plain ones 
 })
 
 test('weaker copies lead away as far as they are asked to, also under several conditions', async () => {
-  for (const by of ['pag', 'skipLayers'] as const) {
+  for (const by of ['pag', 'skipLayers', 'sag'] as const) {
     const [little, much] = [await painted({ [by]: 0.01 }), await painted({ [by]: 3 })]
     other(much, plain)
     assert.ok(distance(little, plain) < distance(much, plain) / 20)
   }
   other(await painted({ pag: 2, skipLayers: 2 }), await painted({ pag: 2 }))
+  same(await painted({ sag: 2, guidanceTo: 1e9 }), await painted({ guidanceTo: 1e9 }))
+  // What is attended to is told by windows as well, and by deep features that are reused.
+  for (const way of [{ width: 32, window: 16 }, { deepCache: 3 }])
+    other(await painted({ ...way, sag: 2 }), await painted(way))
   await assert.rejects(
     painted({ pag: 2, pagBlocks: ['input_blocks.1'] }),
     /"input_blocks.1" is no block with attention; .*middle_block/,

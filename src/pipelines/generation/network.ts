@@ -1,8 +1,10 @@
 import { combine, discreteSigmas, type Level } from '../../diffusion/index.js'
+import type { Attended } from '../../guidance/index.js'
+import type { HostTensor } from '../../runtime/index.js'
 import { dynamicThreshold, levelOfSigma, type SamplingModel, samplingNetwork } from '../../samplers/index.js'
 import { weaknessesOf } from '../network-variant.js'
 import type { Plan } from '../settings/plan.js'
-import { type Block, openAsking, type Question } from './asking.js'
+import { type Ask, type Block, openAsking, type Question, type Reply } from './asking.js'
 import type { BatchConditions } from './conditions.js'
 import type { Guidance } from './guidance/contract.js'
 import type { Batch, Stage } from './stage.js'
@@ -16,14 +18,24 @@ export async function guidedNetwork(
   { conditions, guidances }: GuidedOptions,
 ): Promise<Pick<SamplingModel, 'network' | 'parameterization' | 'limit'>> {
   const { plan, model, parts } = stage
-  const ask = await (parts.variant.window ? openWindowedAsking : openAsking)(stage, batch)
+  const open = parts.variant.window ? openWindowedAsking : openAsking
+  const ask = await open(stage, batch)
+  // Deep features of the first question are of no use to the second.
+  const askAgain = plan.sag > 0 ? await open(stage, batch) : ask
   const { parameterization: prediction, timesteps } = model.config.diffusion!
   let calls = 0
   const levelAt = levels(model.alphasCumprod)
-  const asking = (question: Question) => samplingNetwork((x, t) => ask(x, t, question), prediction, timesteps)
+  const asking = (to: Ask, question: Question) => {
+    let reply: Reply
+    const network = async (x: Float32Array, t: number) => {
+      reply = await to(x, t, question)
+      return reply.prediction
+    }
+    return { ...samplingNetwork(network, prediction, timesteps), attended: () => reply.attended }
+  }
   const everything = { told: conditions.at(0), blocks: [] }
   return {
-    parameterization: asking(everything).parameterization,
+    parameterization: asking(ask, everything).parameterization,
     limit:
       plan.threshold === undefined ? undefined : dynamicThreshold(plan.threshold, plan.thresholdMost, batch.shape[0]),
     async network(x, t) {
@@ -31,10 +43,16 @@ export async function guidedNetwork(
       const level = levelAt(t)
       const leads = leadsAt(plan, level)
       const blocks = blocksOf(told, { leads, weaknesses: weaknessesOf(plan).length })
-      const { network, parameterization } = asking({ told, blocks })
+      const { network, parameterization, attended } = asking(ask, { told, blocks })
       const raw = await network(repeated(x, blocks.length), t)
       const { conditional, unconditional, weakened } = answers(raw, told, blocks)
-      const asked = { x, t, level, leads, parameterization, shape: batch.shape, told }
+      const base = unconditional ? told.weights.length : 0
+      const again = asking(askAgain, { told, blocks: [{ told: base, weak: 0 }] })
+      const asked = {
+        ...{ x, t, level, leads, parameterization, shape: batch.shape, told },
+        attended: () => rowsOf(attended()!, base, blocks),
+        again: async (x: Float32Array) => again.network(x, t),
+      }
       let led = conditional
       for (const { lead } of guidances) led = await lead({ ...asked, conditional, unconditional, weakened, led })
       // CFG++ (Chung et al. 2024, algorithm 2): the image is the guided one's, the noise that is added again is not.
@@ -62,6 +80,17 @@ function blocksOf(
     ...(away ? [{ told: weights.length, weak: 0 }] : []),
     ...(leads ? Array.from({ length: weaknesses }, (_, i) => conditional(i + 1)).flat() : []),
   ]
+}
+
+/** What of a reply is of the conditions at a place. */
+function rowsOf({ data, shape }: HostTensor, told: number, blocks: readonly Block[]): Attended {
+  const place = blocks.findIndex(block => block.told === told && block.weak === 0)
+  const [rows, ...map] = shape as [number, number, number]
+  const size = data.length / blocks.length
+  return {
+    data: (data as Float32Array).subarray(place * size, (place + 1) * size),
+    shape: [rows / blocks.length, ...map],
+  }
 }
 
 /** The predictions that an answer is made of. */

@@ -49,6 +49,17 @@ export const guidance = settingsGroup({
     thresholdMost: z.number().min(1).default(1).describe('the largest size that is divided by'),
     pag: scale.default(0).describe('how far to lead away from the network with attention that sees only itself'),
     pagBlocks: blocks.describe('the blocks whose attention sees only itself, such as middle_block and input_blocks.8'),
+    sag: scale
+      .default(0)
+      .describe(
+        'how far to lead away from the network that does not see well what it attends to (self-attention guidance)',
+      ),
+    sagBlur: z
+      .number()
+      .gt(0)
+      .max(100)
+      .default(1)
+      .describe('how strongly what is attended to is blurred: a standard deviation, in latents'),
     skipLayers: scale.default(0).describe('how far to lead away from the network without some layers'),
     skippedBlocks: blocks.describe('the blocks whose layers of attention are left out'),
   },
@@ -76,6 +87,8 @@ export const guidance = settingsGroup({
     thresholdMost: { label: 'Dynamic threshold most', beside: 'threshold', read: Number },
     pag: { label: 'PAG scale', read: Number },
     pagBlocks: { label: 'PAG blocks', beside: 'pag', ...spaced },
+    sag: { label: 'SAG scale', read: Number },
+    sagBlur: { label: 'SAG blur sigma', beside: 'sag', read: Number },
     skipLayers: { label: 'SLG scale', read: Number },
     skippedBlocks: { label: 'SLG blocks', beside: 'skipLayers', ...spaced },
   },

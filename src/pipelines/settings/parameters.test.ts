@@ -93,6 +93,8 @@ test('every setting that a picture tells is read again as it was', () => {
     thresholdMost: 2,
     pag: 2,
     pagBlocks: ['middle_block', 'input_blocks.1'],
+    sag: 0.75,
+    sagBlur: 1,
     skipLayers: 1,
     skippedBlocks: ['middle_block'],
     freeu: '2',

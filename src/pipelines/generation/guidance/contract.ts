@@ -1,5 +1,5 @@
 import type { Level, Parameterization } from '../../../diffusion/index.js'
-
+import type { Attended } from '../../../guidance/index.js'
 import type { Batch, Started } from '../stage.js'
 import type { Told } from '../told.js'
 
@@ -17,6 +17,10 @@ export interface Answer {
   readonly unconditional: Float32Array | undefined
   /** By each weaker copy of the network, under the conditions. */
   readonly weakened: readonly Float32Array[]
+  /** What the network's middle attended to where guidance leads away from, else under the conditions. */
+  attended(): Attended
+  /** The prediction for other latents [batch, ...], under the same. */
+  again(x: Float32Array): Promise<Float32Array>
   /** Whether guidance acts at this level. */
   readonly leads: boolean
   /** By the guidances before; at first the conditional prediction. */

@@ -36,17 +36,38 @@ export async function openWindowedAsking(stage: Stage, batch: Batch): Promise<As
   return async (x, t, question) => {
     const rows = images * question.blocks.length
     const whole = hostTensor(x, [rows, channels, ...sides])
-    const merged = blend(rows * channels, sides, window)
+    const prediction = merging({ rows, planes: channels, sides, window })
+    let attended: ReturnType<typeof merging> | undefined
     for (const { some, ask, toldOf } of groups) {
       const seen = inWindows(whole, { corners: some, sides, window }).data as Float32Array
-      const told = await ask(seen, t, { ...question, told: toldOf(question.told) })
-      const parts = hostTensor(told, [rows * some.length, channels, ...window])
-      for (const [j, corner] of some.entries()) {
-        const mine = Array.from({ length: rows }, (_, row) => row * some.length + j)
-        merged.add(gathered([parts], mine).data as Float32Array, corner)
-      }
+      const reply = await ask(seen, t, { ...question, told: toldOf(question.told) })
+      prediction.add(reply.prediction, some)
+      if (reply.attended === undefined) continue
+      const scale = window[0] / reply.attended.shape[1]!
+      const smaller = (place: Sides): Sides => [place[0] / scale, place[1] / scale]
+      attended ??= merging({ rows, planes: 1, sides: smaller(sides), window: smaller(window) })
+      attended.add(reply.attended.data as Float32Array, some.map(smaller))
     }
-    return merged.result()
+    return {
+      prediction: prediction.result(),
+      attended: attended && hostTensor(attended.result(), [rows, ...attended.sides]),
+    }
+  }
+}
+
+/** Puts together what a network says of windows: each row of planes, of several windows at once. */
+function merging({ rows, planes, sides, window }: { rows: number; planes: number; sides: Sides; window: Sides }) {
+  const { add, result } = blend(rows * planes, sides, window)
+  return {
+    sides,
+    result,
+    add(values: Float32Array, corners: readonly Corner[]) {
+      const parts = hostTensor(values, [rows * corners.length, planes, ...window])
+      for (const [j, corner] of corners.entries()) {
+        const mine = Array.from({ length: rows }, (_, row) => row * corners.length + j)
+        add(gathered([parts], mine).data as Float32Array, corner)
+      }
+    },
   }
 }
 
