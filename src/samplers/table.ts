@@ -19,7 +19,7 @@ import { heun } from './single-step/heun.js'
 import { restart, restartPlan } from './single-step/restart.js'
 import { ddim } from './timesteps/ddim.js'
 import { ddpm } from './timesteps/ddpm.js'
-import { plms } from './timesteps/plms.js'
+import { type PlmsOptions, plms } from './timesteps/plms.js'
 
 export interface SampleOptions {
   /** Draws the next unit normals of the whole batch; only stochastic samplers call it. */
@@ -28,6 +28,8 @@ export interface SampleOptions {
   readonly eta?: number | undefined
   /** Changes the batch before each step; for DDIM and PLMS alone. */
   readonly before?: Before | undefined
+  /** What PLMS does otherwise in its first step. */
+  readonly first?: Pick<PlmsOptions, 'again' | 'ahead'> | undefined
   /** Whether the network is told the nearest whole timestep of levels between the planned ones. */
   readonly wholeTimesteps?: boolean | undefined
   /** Whether the last step of DPM++ 2M and DEIS is of first order where it does not end at a clean image. */
@@ -74,8 +76,8 @@ export const samplers = {
   ddim: vp('DDIM', false, ddim),
   ddpm: vp('DDPM (ancestral)', true, ddpm),
   // Averages of v, as diffusers takes them, stay defined where the signal is zero.
-  plms: vp('PLMS', false, (predict, x, steps, { parameterization, before }) =>
-    plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon', before }),
+  plms: vp('PLMS', false, (predict, x, steps, { parameterization, before, first }) =>
+    plms(predict, x, steps, { average: parameterization === 'v' ? 'v' : 'epsilon', before, ...first }),
   ),
   lcm: vp('LCM (distilled models)', true, (predict, x, steps, { noise, wholeImages }) =>
     lcm(predict, x, steps, { noise, timestepScaling: wholeImages ? undefined : 10 }),

@@ -12,7 +12,7 @@ import {
 import { LatentkitError } from '../../platform/errors.js'
 import type { SamplerName } from '../table.js'
 import { sharedNoise } from './draws.js'
-import type { Profile, SamplerRules } from './profile.js'
+import type { Profile, Rest, SamplerRules } from './profile.js'
 
 /** The class that stands for a sampler, and what its configuration says beside Stable Diffusion's own. */
 const classes: Partial<Readonly<Record<SamplerName, readonly [SchedulerName, Readonly<Record<string, unknown>>?]>>> = {
@@ -79,6 +79,18 @@ function startScaleOf(name: SchedulerName, { sigmas, initNoiseSigma }: ScheduleP
 }
 
 /**
+ * PNDM's list of calls has its second timestep twice, for the improved Euler step that it begins with. Cut later, as pictures
+ * cut it, it holds none twice: the first step is repeated where the second one would begin, and that one is never made
+ * (scheduling_pndm.py, step_plms, counter 1).
+ */
+function pndmRest(whole: readonly Step[], cut: number): Rest {
+  if (cut <= 0) return { steps: whole }
+  const [before, at] = [whole[cut - 1]!, whole[cut]!]
+  if (cut === 1) return { steps: whole.slice(1), first: { again: before, ahead: at.from } }
+  return { steps: [before, ...whole.slice(cut + 1)], first: { ahead: at.from } }
+}
+
+/**
  * The pipelines of diffusers: each picture by a generator of its own (a list of generators, drawn on the processor as the
  * documentation advises; utils/torch_utils.py, randn_tensor), Stable Diffusion's scheduler_config.json (steps_offset 1,
  * set_alpha_to_one false, clip_sample false) taken over by the other classes.
@@ -115,7 +127,10 @@ export const diffusers: Profile = {
     }
   },
   // pipeline_stable_diffusion_img2img.py, get_timesteps.
-  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps) },
+  fromPicture: {
+    taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps),
+    rest: (whole, taken, sampler) => (sampler === 'plms' ? pndmRest(whole, whole.length - taken) : undefined),
+  },
   // image_processor.py, numpy_to_pil.
   rounding: 'round',
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),

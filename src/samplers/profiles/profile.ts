@@ -36,12 +36,20 @@ export interface WayRequest extends ScheduleOptions {
   readonly strength?: number | undefined
 }
 
+/** Steps that are taken of a way, and what PLMS does otherwise in the first of them. */
+export interface Rest {
+  readonly steps: readonly Step[]
+  readonly first?: SampleOptions['first']
+}
+
 /** How a tool starts from a picture: the last of its steps are taken. */
 export interface PictureRules {
   /** Steps that are planned, where those are not as many as asked for. */
   planned?(steps: number, strength: number): number
   /** How many steps are taken where so many are asked for. */
   taken(steps: number, strength: number, sampler: SamplerName): number
+  /** The steps that are left of a whole way where so many of them are taken, if those are not its last ones. */
+  rest?(whole: readonly Step[], taken: number, sampler: SamplerName): Rest | undefined
   /** Whether the picture is noised to one level above that of the first step. */
   above?(sampler: SamplerName): boolean
 }
@@ -104,9 +112,11 @@ export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
     )
   }
   const levels = profile.formulas?.[request.schedule] ?? schedules[request.schedule].levels
+  const { first, ...way } = begun(profile, request, profile.way(planned(profile, request), rules, levels))
+  const { eta } = rules
   return {
-    ...begun(profile, request, profile.way(planned(profile, request), rules, levels)),
-    options: { ...profile.options?.(request), ...(rules.eta !== undefined && { eta: rules.eta }) },
+    ...way,
+    options: { ...profile.options?.(request), ...(eta !== undefined && { eta }), ...(first && { first }) },
   }
 }
 
@@ -117,14 +127,19 @@ function planned({ fromPicture }: Profile, request: WayRequest): WayRequest {
 }
 
 /** The part of a way that is taken, and where it begins. */
-function begun({ label, fromPicture }: Profile, request: WayRequest, whole: Started): Started & { start: Level } {
+function begun(
+  { label, fromPicture }: Profile,
+  request: WayRequest,
+  whole: Started,
+): Started & Rest & { readonly start: Level } {
   const { sampler, steps: asked, strength } = request
   const taken = strength === undefined ? whole.steps.length : fromPicture.taken(asked, strength, sampler)
   const first = Math.max(whole.steps.length - taken, 0)
-  const steps = whole.steps.slice(first)
+  const rest = strength === undefined ? undefined : fromPicture.rest?.(whole.steps, taken, sampler)
+  const { steps } = rest ?? { steps: whole.steps.slice(first) }
   const above = strength !== undefined && fromPicture.above?.(sampler)
-  const start = whole.steps[above ? first - 1 : first]?.from
-  if (start && steps.length > 0) return { ...whole, steps, start }
+  const start = above ? whole.steps[first - 1]?.from : steps[0]?.from
+  if (start && steps.length > 0) return { ...whole, steps, ...rest, start }
   const from = strength === undefined ? '' : ` from a picture at strength ${strength}`
   throw new RangeError(
     `${label} has no way of ${asked} steps by ${sampler}${from}; choose ${above && steps.length > 0 ? 'a smaller strength' : 'more steps'}`,

@@ -17,6 +17,8 @@ export interface PlmsOptions {
   readonly start?: readonly RungeKuttaStep[] | undefined
   /** The improved Euler step's second half, where a spacing makes it another step than the first. */
   readonly again?: Step | undefined
+  /** Where its second call looks, if not where the second step begins. */
+  readonly ahead?: TimedLevel | undefined
   readonly before?: Before | undefined
 }
 
@@ -30,7 +32,7 @@ export async function* plms(
   predict: Predict,
   x: Float32Array,
   steps: readonly Step[],
-  { average = 'epsilon', start = [], again = steps[0], before }: PlmsOptions = {},
+  { average = 'epsilon', start = [], again = steps[0], ahead = steps[1]?.from, before }: PlmsOptions = {},
 ): Sampling {
   const raw = ({ epsilon, x0 }: Prediction, { alpha, sigma }: Level) =>
     average === 'v' ? combine(alpha, epsilon, -sigma, x0) : epsilon
@@ -54,16 +56,15 @@ export async function* plms(
     x = step.x
     yield step
   }
-  for (const [i, { from, to }] of steps.entries()) {
+  for (const { from, to } of steps) {
     if (before) x = before(x, from)
     const prediction = await ask(x, from)
     past.unshift(prediction)
     past.splice(4)
     let step = transfer(x, from, to, adamsBashforth(past))
-    const next = steps[i + 1]
-    if (past.length === 1 && next) {
-      const ahead = await ask(step.x, next.from)
-      step = transfer(x, again!.from, again!.to, combine(1 / 2, prediction, 1 / 2, ahead))
+    if (past.length === 1 && ahead) {
+      const second = await ask(step.x, ahead)
+      step = transfer(x, again!.from, again!.to, combine(1 / 2, prediction, 1 / 2, second))
     }
     x = step.x
     yield step
