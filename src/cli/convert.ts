@@ -46,8 +46,8 @@ export const convertCommand = {
 
 /** `latentkit convert`. */
 export async function convert(flags: z.output<typeof convertCommand.options>, { out }: Io): Promise<{ path: string }> {
-  const { out: path, model = bundledModel(), lora, json, ...options } = flags
-  await converting(model, path, { ...options, loras: lora.map(weighed) })
+  const { out: path, model = bundledModel(), lora, textEncoder, json, ...options } = flags
+  await converting(model, path, { ...options, textEncoders: textEncoder, loras: lora.map(weighed) })
   if (!json) out(`${path}\n`)
   return { path }
 }

@@ -7,7 +7,7 @@ export function weighed(text: string): { file: string; weight?: number } {
   return file === undefined ? { file: text } : { file, weight: Number(weight) }
 }
 
-/** The flags `--model` and `--lora`. */
+/** The flags that name a model, and what of it comes from other files. */
 export const modelFlags = {
   model: z
     .string()
@@ -24,5 +24,9 @@ export const modelFlags = {
     .boolean()
     .default(false)
     .describe('take the weights as training left them, where a file holds their averages as well'),
+  vae: file('take the first stage from this file: an autoencoder, another model, or a TAESD'),
+  textEncoder: several(
+    'take the text encoder from this file, that of CLIP or another model; twice for Stable Diffusion XL',
+  ),
   lora: several('add a LoRA, LoHa, LoKr or DoRA, by its weight (default 1)', 'FILE[:WEIGHT]'),
 }

@@ -65,7 +65,7 @@ export interface Painting {
 /** Runs what a command paints, writes the pictures, and tells of them. */
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
   const { prompt, out, like, device, threads, show, json, lora, loraDir, embedding, control } = flags
-  const { config, withoutAverages } = flags
+  const { config, withoutAverages, vae, textEncoder } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
   const wanted = prompt ?? before?.prompt ?? ''
@@ -75,6 +75,8 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   await using model = await load(flags.model, {
     config,
     withoutAverages,
+    vae,
+    textEncoders: textEncoder,
     device,
     threads,
     weights: flags.weights,

@@ -59,6 +59,7 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
     ...leftOver(checkpoint, wanted, () => parametersOf([encodingProgram(config, size)])),
     alphasCumprod: modelSchedule(diffusion).alphasCumprod,
     weights: { tensors: weights, read: checkpoint.read },
+    ...(checkpoint.others && { added: checkpoint.others }),
     adapt: program => program,
   }
 }

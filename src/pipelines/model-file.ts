@@ -24,9 +24,10 @@ import {
 } from '../weights/families/index.js'
 import { openWeights, weightsOf } from '../weights/open-weights.js'
 import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
+import { type OtherFiles, openOtherFiles, takenOver, withOtherParts, withOtherStage } from './other-files.js'
 
-/** How a model's file is to be understood. */
-export interface ModelFileOptions {
+/** How a model's file is to be understood, and what of it other files have. */
+export interface ModelFileOptions extends OtherFiles {
   /**
    * For a checkpoint of another tool that is not what its tensors make it look like: the name of a family (`sd2-v`), a YAML
    * file as CompVis has them, or a configuration. A YAML file of the checkpoint's own name beside it counts as well.
@@ -70,9 +71,24 @@ export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
 }
 
 /** The model in a file that is open; closing it closes the file, and so does refusing it. Throws as `openModelFile` does. */
-export async function checkpointIn(
+export async function checkpointIn(file: OpenedTensors, options: ModelFileOptions = {}): Promise<Checkpoint> {
+  const { vae, textEncoders = [] } = options
+  if (vae === undefined && textEncoders.length === 0) return checkpointAlone(file, options)
+  return closingOnError(file, async () => {
+    const parts = await openOtherFiles({ vae, textEncoders }, openTensors)
+    return closingOnError(parts, async () => {
+      const joined = isCheckpoint(file.metadata)
+        ? withOtherStage(await checkpointOf(file), parts)
+        : await checkpointAlone(withOtherParts(file, parts, !options.withoutAverages), options)
+      return takenOver(joined, parts)
+    })
+  })
+}
+
+/** The same of a file that holds all. */
+async function checkpointAlone(
   file: OpenedTensors,
-  { config, withoutAverages = false }: ModelFileOptions = {},
+  { config, withoutAverages = false }: ModelFileOptions,
 ): Promise<Checkpoint> {
   if (isCheckpoint(file.metadata)) return checkpointOf(file)
   return closingOnError(file, async () => {

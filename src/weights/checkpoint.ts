@@ -54,6 +54,8 @@ export interface Checkpoint extends Pick<SafetensorsFile, 'name' | 'read' | 'clo
   readonly info: CheckpointInfo
   /** Given for a checkpoint of another tool: the family that it was recognised as, if its configuration was not given. */
   readonly origin?: { readonly family?: Pick<Family, 'name' | 'title'> | undefined }
+  /** Networks that were taken from other files, by what they are: `VAE` -> `vae-ft-mse-840000`. */
+  readonly others?: Readonly<Record<string, string>>
   readonly weights: ReadonlyMap<string, StoredTensor>
   readonly training: TrainingState<StoredTensor> | undefined
   /** Reads a tensor of the training state by its name there. */

@@ -53,7 +53,7 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
   }
   return closingOnError({ close }, async () => {
     let adapted = model
-    const added = new Map<string, string>()
+    const added = new Map<string, string>(Object.entries(model.added ?? {}))
     const note = (label: string, { name }: { readonly name: string }, weight: number) => {
       const said = `${baseName(name).replace(/\.\w+$/, '')}:${weight}`
       added.set(label, [...(added.get(label)?.split(', ') ?? []), said].join(', '))

@@ -39,5 +39,20 @@ export function describeTensors(tensors: Shapes): string {
   if (found.length === 0)
     return `its ${names.length} tensors (${names[0]?.slice(0, 80)}, …) are of no network that is known`
   const into = tensors.get('model.diffusion_model.input_blocks.0.0.weight')?.shape[1]
-  return `it holds ${found.join(', ')}${into === undefined ? '' : ` (the UNet takes ${into} channels)`} and is none of the families in that combination`
+  if (into === undefined) return `it holds ${found.join(', ')} and is none of the families`
+  const missing = lacking(names)
+  if (missing.length > 0) return `it holds ${found.join(', ')} and lacks ${missing.join(' and ')}`
+  return `it holds ${found.join(', ')} (the UNet takes ${into} channels) and is none of the families in that combination`
+}
+
+/** What a UNet does not go without, and how it is given from another file. */
+function lacking(names: readonly string[]): string[] {
+  const has = (pattern: RegExp) => names.some(name => pattern.test(name))
+  const isTold = has(/^model\.diffusion_model\..*\.attn2\.to_k\.weight$/)
+  return [
+    ...(has(/^first_stage_model\./) ? [] : ['a first stage (give its file as vae, --vae)']),
+    ...(isTold && !has(/^(cond_stage_model|conditioner)\./)
+      ? ['a text encoder (give its file as textEncoders, --text-encoder; Stable Diffusion XL has two)']
+      : []),
+  ]
 }

@@ -221,7 +221,7 @@ test('what is no model is refused with what it is', async () => {
   await refused(one('fc.weight'), /its 1 tensors \(fc\.weight, …\) are of no network that is known/)
   await refused(
     without(weightsOfSd1, /^cond_stage_model/),
-    /it holds a UNet, a first stage \(the UNet takes 4 channels\)/,
+    /it holds a UNet, a first stage and lacks a text encoder \(give its file as textEncoders/,
   )
   await refused(without(weightsOfSd1, /^first_stage_model/), /is not Stable Diffusion 1: it holds no first stage/, {
     config: 'sd1',

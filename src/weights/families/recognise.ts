@@ -34,7 +34,8 @@ export interface Recognised {
  */
 export function recognise(tensors: Shapes, name?: string): Recognised | undefined {
   const parts = partsOf(tensors)
-  const family = name === undefined ? families.find(({ fits }) => fits(parts)) : named(name, parts)
+  const family =
+    name === undefined ? families.find(family => family.fits(parts) && !lackOf(family, parts)) : named(name, parts)
   return family && { family, config: family.config(parts) }
 }
 
@@ -44,11 +45,13 @@ function named(name: string, parts: Parts): Family {
     const names = families.map(({ name }) => name)
     throw new LatentkitError(`There is no family of models called "${name}"; ${suggest(name, names)}`)
   }
-  const words = { unet: 'UNet (model.diffusion_model.*)', stage: 'first stage (first_stage_model.*)' }
-  const missing = family.needs?.find(part => parts[part] === undefined)
+  const words = { unet: 'UNet (model.diffusion_model.*)', stage: 'first stage (first_stage_model.*); give one as vae' }
+  const missing = lackOf(family, parts)
   if (missing) throw new LatentkitError(`The file is not ${family.title}: it holds no ${words[missing]}`)
   return family
 }
+
+const lackOf = ({ needs = [] }: Family, parts: Parts) => needs.find(part => parts[part] === undefined)
 
 function partsOf(tensors: Shapes): Parts {
   const names = namesOf(tensors)

@@ -23,6 +23,9 @@ export interface OpenClipWords {
 
 export type TowerWords = HuggingFaceWords | OpenClipWords
 
+/** Channels of a text encoder's tokens. */
+export const widthOfTower = (words: TowerWords): number => ('width' in words ? words.width : words.hidden_size)
+
 /** Every CLIP that is known has heads of this width, but narrow ones have one at least. */
 const headsOf = (width: number): number => Math.max(1, Math.floor(width / 64))
 
