@@ -291,7 +291,7 @@ const configs: readonly (readonly [string, Json])[] = [
           ...transformers,
           context_dim: 768,
         },
-        { neighbours: { width: 768, k: 10, network: 'CLIP ViT-L/14' } },
+        { neighbours: { width: 768, k: 11, network: 'CLIP ViT-L/14' } },
         stage([1, 1, 2, 2, 4], { z_channels: 16, attn_resolutions: [16] }, { embed_dim: 16 }),
       ),
       scale_factor: 0.22765929,

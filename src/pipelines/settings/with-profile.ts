@@ -7,11 +7,12 @@ export function withProfile(given: GenerateSettings, knows: (condition: string) 
   if (name === undefined || !Object.hasOwn(profiles, name)) return given
   const own = profiles[name]
   const { promptStyle, ...defaults } = own.defaults
-  const { sampler = defaults.sampler } = given
+  const { sampler = defaults.sampler, guidance = defaults.guidance } = given
   return {
     ...defaults,
     ...(knows('promptStyle') && { promptStyle }),
     schedule: rulesOf(own, sampler).schedule,
     ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as GenerateSettings),
+    guidance: own.unguidedTo !== undefined && guidance <= own.unguidedTo ? 1 : guidance,
   }
 }

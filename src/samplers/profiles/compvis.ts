@@ -1,6 +1,7 @@
 import {
   compvisSteps,
   ddimTimesteps,
+  everyStep,
   levelOfSigma,
   type Step,
   sigmaOfNoSignal,
@@ -20,6 +21,14 @@ function solverSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
   return levels.slice(1).map((to, i) => ({ from: levels[i]!, to }))
 }
 
+/** Ancestral sampling leaves no timestep out (ldm/models/diffusion/ddpm.py, progressive_denoising). */
+function all(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
+  if (steps === alphasCumprod.length) return everyStep(alphasCumprod)
+  throw new RangeError(
+    `Stable Diffusion's own scripts take every timestep by ddpm, found ${steps} steps; wanted ${alphasCumprod.length}, or ddim`,
+  )
+}
+
 /**
  * Stable Diffusion's own scripts: everything is drawn on the GPU, for all pictures of a batch at once (scripts/txt2img.py,
  * seed_everything and --n_samples; ldm/models/diffusion/ddim.py and plms.py, torch.randn of the whole shape).
@@ -29,10 +38,12 @@ export const compvis: Profile = {
   source: 'CompVis/stable-diffusion 21f890f',
   defaults: { sampler: 'ddim', steps: 50, guidance: 7.5, promptStyle: 'plain' },
   draws: 'gpu',
-  samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform },
+  samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform, ddpm: uniform },
   schedules: ['uniform', 'quadratic'],
   way({ sampler, schedule, steps, alphasCumprod }) {
     if (sampler === 'dpmpp_2m') return { steps: solverSteps(alphasCumprod, steps), startScale: 1 }
+    // latent-diffusion, scripts/sample_diffusion.py --vanilla_sample.
+    if (sampler === 'ddpm') return { steps: all(alphasCumprod, steps), startScale: 1 }
     const timesteps = ddimTimesteps(schedule === 'quadratic' ? 'quad' : 'uniform', steps, alphasCumprod.length)
     return { steps: compvisSteps(alphasCumprod, timesteps), startScale: 1 }
   },

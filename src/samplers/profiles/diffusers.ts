@@ -99,6 +99,8 @@ export const diffusers: Profile = {
   label: 'diffusers',
   source: 'huggingface/diffusers 58eb52c',
   defaults: { sampler: 'plms', steps: 50, guidance: 7.5, promptStyle: 'plain' },
+  // do_classifier_free_guidance: guidance_scale > 1.
+  unguidedTo: 1,
   draws: 'cpu',
   samplers: Object.fromEntries(Object.entries(classes).map(([name, own]) => [name, ownSpacing(own)])),
   schedules: Object.keys(spacings) as (keyof typeof spacings)[],

@@ -74,6 +74,8 @@ export interface Profile {
     /** How it reads prompts. */
     readonly promptStyle: PromptStyleName
   }
+  /** The guidance up to which it asks for the plain answer alone, if it is not 1 exactly. */
+  readonly unguidedTo?: number
   /** The generator that it draws from if nothing is asked for. */
   readonly draws: NoiseSource
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>

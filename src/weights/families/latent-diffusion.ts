@@ -107,8 +107,8 @@ const kinds: readonly Kind[] = [
     title: 'retrieval-augmented diffusion',
     fits: parts => embedderless(parts) && parts.unet!.context_dim !== undefined && factorOf(parts.stage!) === 16,
     heads: narrowHeads,
-    // scripts/knn2img.py takes ten neighbours.
-    conditioning: ({ unet }) => ({ neighbours: { width: unet!.context_dim, k: 10, network: 'CLIP ViT-L/14' } }),
+    // scripts/knn2img.py: a prompt and ten neighbours.
+    conditioning: ({ unet }) => ({ neighbours: { width: unet!.context_dim, k: 11, network: 'CLIP ViT-L/14' } }),
     betas: () => linearBetas(0.0015, 0.015),
     scale: () => 0.22765929,
     size: 48,
