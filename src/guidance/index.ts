@@ -1,5 +1,5 @@
 export { type Attended, type AttendedLatents, blurAttended } from './blur-attended.js'
 export { guide, guideByTwo, rescaleGuided, type TwoConditions } from './classifier-free.js'
-export { type KnownPart, type KnownPrediction, keepKnown, knownPrediction } from './known-part.js'
+export { carried, type KnownPart, type KnownPrediction, keepKnown, knownPrediction } from './known-part.js'
 export { type MimicOptions, mimicRange } from './mimic.js'
 export { type Force, steer } from './steer.js'

@@ -1,4 +1,4 @@
-import { combine, type Level, type Parameterization, target, toEpsilon } from '../diffusion/index.js'
+import { combine, type Level, type Parameterization, target, toEpsilon, toX0 } from '../diffusion/index.js'
 
 export interface KnownPart {
   /** The original, [batch, channels, height, width]. */
@@ -61,4 +61,25 @@ export function knownPrediction(
     const share = kept[i % area]!
     return share * known[i]! + (1 - share) * value
   })
+}
+
+/** A prediction for one batch, as that for another at the level which says the same image, or the same noise. */
+export function carried(
+  prediction: Float32Array,
+  { from, to, level, parameterization, holds }: Carriage,
+): Float32Array {
+  if (holds === 'image') {
+    const x0 = toX0(prediction, from, level, parameterization)
+    return target(x0, toEpsilon(x0, to, level, 'x0'), level, parameterization)
+  }
+  const epsilon = toEpsilon(prediction, from, level, parameterization)
+  return target(toX0(epsilon, to, level, 'epsilon'), epsilon, level, parameterization)
+}
+
+interface Carriage {
+  readonly from: Float32Array
+  readonly to: Float32Array
+  readonly level: Level
+  readonly parameterization: Parameterization
+  readonly holds: 'image' | 'noise'
 }

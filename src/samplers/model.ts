@@ -1,4 +1,4 @@
-import { combine, levelOfSigma, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
+import { combine, type Level, levelOfSigma, type Parameterization, toEpsilon, toX0 } from '../diffusion/index.js'
 import type { Denoise, Predict } from './contract.js'
 
 /** The raw prediction, in the model's own parameterisation, for x at a timestep. */
@@ -10,8 +10,8 @@ export interface Renoised {
   readonly noise: Float32Array
 }
 
-/** A network with its guidance, which may tell image and noise apart. */
-export type GuidedNetwork = (x: Float32Array, t: number) => Answer | Promise<Answer>
+/** A network with its guidance, which may tell image and noise apart; the level is that of x, which t may only be near to. */
+export type GuidedNetwork = (x: Float32Array, t: number, level: Level) => Answer | Promise<Answer>
 type Answer = Float32Array | Renoised
 
 export interface ModelOptions {
@@ -23,7 +23,7 @@ export interface ModelOptions {
 /** A network as variance-preserving samplers ask it. Limits change the image, not the noise, as in DDIM's reference. */
 export function predictor(network: GuidedNetwork, { parameterization, limit }: ModelOptions): Predict {
   return async (x, level) => {
-    const answer = await network(x, level.t)
+    const answer = await network(x, level.t, level)
     const { image, noise } = answer instanceof Float32Array ? { image: answer, noise: answer } : answer
     const x0 = toX0(image, x, level, parameterization)
     return { x0: limit ? limit(x0) : x0, epsilon: toEpsilon(noise, x, level, parameterization) }
@@ -39,7 +39,7 @@ export function denoiser(
   return async (x, sigma) => {
     const level = levelOfSigma(sigma)
     const scaled = scale(x, level.alpha)
-    const answer = await network(scaled, timestepOf(sigma))
+    const answer = await network(scaled, timestepOf(sigma), level)
     const x0 = toX0(answer instanceof Float32Array ? answer : answer.image, scaled, level, parameterization)
     return limit ? limit(x0) : x0
   }

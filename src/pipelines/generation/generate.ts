@@ -6,7 +6,7 @@ import { decode } from './decode.js'
 import type { GenerateEvent } from './events.js'
 import { generatedImage } from './generated-image.js'
 import { openGuidances } from './guidance/chain.js'
-import { noisedKnown, noisesKnown } from './known-part.js'
+import { keeperOf } from './known-part.js'
 import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
@@ -54,12 +54,13 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const told = await telling(stage)
     const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let taken = 0
-    const before = start.known && noisesKnown(plan) ? noisedKnown(start.known, batch, noise.next) : undefined
-    const network = await guidedNetwork(stage, batch, {
+    const keeper = start.known && keeperOf(plan, start.known, batch, noise)
+    const guided = await guidedNetwork(stage, batch, {
       conditions: told,
       guidances: guidances.all,
     })
-    for await (const { x: next, x0 } of way.run(network, x, { noise: noise.next, before })) {
+    const network = keeper?.around(guided) ?? guided
+    for await (const { x: next, x0 } of way.run(network, x, { noise: noise.next, before: keeper?.before })) {
       signal?.throwIfAborted()
       x = next
       taken++
@@ -70,7 +71,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
       const painted = shown ? await previews?.paint(each(x0)) : undefined
       yield { type: 'step', step, total, ...(painted && { previews: painted.map(finish) }) }
     }
-    const made = each(x)
+    const made = each(keeper?.end(x) ?? x)
     for (const [j, picture] of (await decode(stage, plan, made)).map(finish).entries()) {
       const seed = group[j]!
       const settings = parametersOf(plan, batch.first + j, { model: name, added: model.added })

@@ -1,7 +1,16 @@
-import { keepKnown } from '../../guidance/index.js'
-import type { Image } from '../../image/index.js'
+import type { Level } from '../../diffusion/index.js'
+import { carried, keepKnown } from '../../guidance/index.js'
+import type { Image, Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
-import type { Before, Noise } from '../../samplers/index.js'
+import {
+  type BatchNoise,
+  type Before,
+  type Keeping,
+  type Noise,
+  type ProfileName,
+  profiles,
+  type SamplingModel,
+} from '../../samplers/index.js'
 import type { Plan } from '../settings/plan.js'
 import type { Latents } from './latents.js'
 import { joined } from './noise.js'
@@ -10,9 +19,16 @@ import type { Batch, Known } from './stage.js'
 /** From this grey level on a pixel of a mask is white: the same as for models that are told of the mask. */
 const white = 128
 
+interface KnownPicture {
+  readonly picture: Image
+  readonly mask: Image
+  readonly latents: Latents
+  /** The tool whose way it is to decide which latents are painted. */
+  readonly profile: ProfileName | undefined
+}
+
 /** The part of a picture that is not painted: in its latents, and in the finished picture. */
-export function knownPart({ picture, mask, latents }: { picture: Image; mask: Image; latents: Latents }) {
-  const { width } = picture
+export function knownPart({ picture, mask, latents, profile }: KnownPicture) {
   const levels = Float32Array.from(
     { length: mask.data.length / 3 },
     (_, i) => (mask.data[3 * i]! + mask.data[3 * i + 1]! + mask.data[3 * i + 2]!) / 3,
@@ -20,12 +36,18 @@ export function knownPart({ picture, mask, latents }: { picture: Image; mask: Im
   if (!levels.some(level => level >= white))
     throw new LatentkitError('generate: mask is black: there is nothing to paint; make white what is to be painted')
   const [, h, w] = latents.shape
-  const factor = width / w
-  // A latent is painted as soon as a single pixel that it stands for is.
-  const kept = new Float32Array(h * w).fill(1)
-  for (const [i, level] of levels.entries())
-    if (level >= white) kept[Math.floor(Math.floor(i / width) / factor) * w + Math.floor((i % width) / factor)] = 0
-  const known: Known = { original: latents.data, kept }
+  const size = { width: w, height: h }
+  const share =
+    profile &&
+    profiles[profile].inpainting?.share?.(
+      levels.map(level => level / 255),
+      picture,
+      size,
+    )
+  const known: Known = {
+    original: latents.data,
+    kept: share ? share.map(value => 1 - value) : keptWhole(levels, picture, size),
+  }
   return {
     latents: known,
     finish: (painted: Image): Image => ({
@@ -38,13 +60,74 @@ export function knownPart({ picture, mask, latents }: { picture: Image; mask: Im
   }
 }
 
-/** Whether a plan's tool keeps the known part by noising it before each step: CompVis' own samplers alone do. */
-export const noisesKnown = ({ profile, sampler }: Pick<Plan, 'profile' | 'sampler'>): boolean =>
-  profile === 'compvis' && (sampler === 'ddim' || sampler === 'plms')
+/** 1 for latents that stay: one is painted as soon as a single pixel that it stands for is. */
+function keptWhole(levels: Float32Array, from: Size, { width, height }: Size): Float32Array {
+  const factor = from.width / width
+  const kept = new Float32Array(width * height).fill(1)
+  for (const [i, level] of levels.entries()) {
+    const [x, y] = [i % from.width, Math.floor(i / from.width)].map(at => Math.floor(at / factor)) as [number, number]
+    if (level >= white) kept[y * width + x] = 0
+  }
+  return kept
+}
 
-/** Puts the known part of a picture, noised, into each picture of a batch. */
-export function noisedKnown({ original, kept }: Known, { shape }: Batch, noise: Noise): Before {
-  const [images] = shape
-  const each = (one: Float32Array) => joined(Array.from({ length: images }, () => one))
-  return keepKnown({ x0: each(original), mask: each(kept), shape, noise })
+/** How a plan's tool keeps the known part. */
+export const keepingOf = ({ profile, sampler }: Pick<Plan, 'profile' | 'sampler'>): Keeping =>
+  (profile && profiles[profile].inpainting?.keeping(sampler)) ?? 'predicted'
+
+/** What keeps the known part of a batch's pictures on their way, beside what is made of predictions. */
+export interface Keeper {
+  /** Changes the batch before each step. */
+  readonly before?: Before
+  /** The network that sees the known part. */
+  around<Asked extends AskedNetwork>(asked: Asked): Asked
+  /** What is done to the batch at the end of its way. */
+  end(x: Float32Array): Float32Array
+}
+
+type AskedNetwork = Pick<SamplingModel, 'network' | 'parameterization'>
+
+const asItIs: Keeper = { around: asked => asked, end: x => x }
+
+/** Keeps the known part of each picture of a batch as a plan's tool does. */
+export function keeperOf(plan: Plan, { original, kept }: Known, { shape }: Batch, noise: BatchNoise): Keeper {
+  const each = (one: Float32Array) => joined(Array.from({ length: shape[0] }, () => one))
+  const x0 = each(original)
+  const keep = (noise: Noise) => keepKnown({ x0, mask: each(kept), shape, noise })
+  switch (keepingOf(plan)) {
+    case 'predicted':
+      return asItIs
+    case 'before':
+      return { ...asItIs, before: keep(noise.next) }
+    case 'noised': {
+      const noised = keep(noise.known ?? noise.start)
+      return { ...asItIs, around: asked => shown(asked, { as: noised, holds: 'image' }) }
+    }
+    case 'clean': {
+      const clean = (x: Float32Array) => keep(() => x0)(x, { alpha: 1, sigma: 0 })
+      return { around: asked => shown(asked, { as: clean, holds: 'noise' }), end: clean }
+    }
+  }
+}
+
+interface ShownOptions {
+  /** What is shown in place of a batch. */
+  as(x: Float32Array, level: Level): Float32Array
+  /** What of the answer is taken for the batch itself. */
+  readonly holds: 'image' | 'noise'
+}
+
+/** A network that is shown something else than the batch it is asked about. */
+function shown<Asked extends AskedNetwork>(asked: Asked, { as, holds }: ShownOptions): Asked {
+  const { network, parameterization } = asked
+  return {
+    ...asked,
+    async network(x: Float32Array, t: number, level: Level) {
+      const from = as(x, level)
+      const answer = await network(from, t, level)
+      const carry = (raw: Float32Array) => carried(raw, { from, to: x, level, parameterization, holds })
+      if (answer instanceof Float32Array) return carry(answer)
+      return { image: carry(answer.image), noise: carry(answer.noise) }
+    },
+  }
 }

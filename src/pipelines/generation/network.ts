@@ -1,7 +1,7 @@
-import { combine, discreteSigmas, type Level } from '../../diffusion/index.js'
+import { combine, type Level } from '../../diffusion/index.js'
 import type { Attended } from '../../guidance/index.js'
 import type { HostTensor } from '../../runtime/index.js'
-import { dynamicThreshold, levelOfSigma, type SamplingModel, samplingNetwork } from '../../samplers/index.js'
+import { dynamicThreshold, type SamplingModel, samplingNetwork } from '../../samplers/index.js'
 import { weaknessesOf } from '../network-variant.js'
 import type { Plan } from '../settings/plan.js'
 import { type Ask, type Block, openAsking, type Question, type Reply } from './asking.js'
@@ -24,7 +24,6 @@ export async function guidedNetwork(
   const askAgain = plan.sag > 0 ? await open(stage, batch) : ask
   const { parameterization: prediction, timesteps } = model.config.diffusion!
   let calls = 0
-  const levelAt = levels(model.alphasCumprod)
   const asking = (to: Ask, question: Question) => {
     let reply: Reply
     const network = async (x: Float32Array, t: number) => {
@@ -38,9 +37,8 @@ export async function guidedNetwork(
     parameterization: asking(ask, everything).parameterization,
     limit:
       plan.threshold === undefined ? undefined : dynamicThreshold(plan.threshold, plan.thresholdMost, batch.shape[0]),
-    async network(x, t) {
+    async network(x, t, level) {
       const told = conditions.at(calls++)
-      const level = levelAt(t)
       const leads = leadsAt(plan, level)
       const blocks = blocksOf(told, { leads, weaknesses: weaknessesOf(plan).length })
       const { network, parameterization, attended } = asking(ask, { told, blocks })
@@ -132,15 +130,6 @@ function together(
   const sum = parts.reduce((sum, { weight }) => sum + weight, 0)
   const none = combine(1 - sum, unconditional, 0, unconditional)
   return parts.reduce((all, { weight, prediction }) => combine(1, all, weight, prediction), none)
-}
-
-/** Levels of whole and fractional timesteps; where the schedule ends without signal, as it does. */
-function levels(alphasCumprod: Float64Array): (t: number) => Level {
-  const { tToSigma } = discreteSigmas(alphasCumprod)
-  return t => {
-    const bar = alphasCumprod[t]
-    return bar === undefined ? levelOfSigma(tToSigma(t)) : { alpha: Math.sqrt(bar), sigma: Math.sqrt(1 - bar) }
-  }
 }
 
 function repeated(x: Float32Array, times: number): Float32Array {

@@ -25,7 +25,7 @@ export async function openStart(stage: Stage): Promise<Start> {
   const { pictures, mask, latents = await encodedAll(stage, pictures ?? []) } = init
   const [picture] = pictures ?? []
   const all = checked([latents].flat() as Encoded[], stage.latents, seeds.length)
-  const known = picture && mask && knownPart({ picture, mask, latents: all[0]! })
+  const known = picture && mask && knownPart({ picture, mask, latents: all[0]!, profile: stage.plan.profile })
   return {
     known: known?.latents,
     latents(way, { encoded, start }, { first, seeds: { length } }) {

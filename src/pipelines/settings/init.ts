@@ -1,6 +1,7 @@
 import { type ConditioningConfig, conditionings } from '../../conditioning/index.js'
 import { crop, flatten, type Image, resizeImage, type Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import { type ProfileName, profiles } from '../../samplers/index.js'
 import type { Latents } from '../generation/latents.js'
 import { factorOf, type ModelConfig, trainedSize } from '../model-config.js'
 import { unitOf } from './size.js'
@@ -21,6 +22,7 @@ export interface InitSettings {
   readonly latents?: Init['latents']
   readonly strength?: number | undefined
   readonly fit: 'crop' | 'stretch'
+  readonly profile?: ProfileName | undefined
 }
 
 const strengths = { picture: 0.75, masked: 1 }
@@ -33,7 +35,8 @@ export const listensTo = (config: ConditioningConfig | undefined, field: string)
 
 /**
  * A request without the picture and the mask that its model does not listen to: any model can start from a picture, and
- * paint in it where a mask is white. A model that is told of the picture starts from it if a strength says so.
+ * paint in it where a mask is white. A model that is told of the picture starts from it if a strength says so, or the tool
+ * of a profile that keeps what is known of it.
  *
  * @throws LatentkitError where they do not fit together.
  */
@@ -43,10 +46,13 @@ export function splitInit(
   settings: InitSettings,
 ): { request: Readonly<Record<string, unknown>>; init?: Init } {
   const { image, mask, ...others } = request as { image?: Image; mask?: Image }
-  const { strength, latents } = settings
+  const { strength, latents, profile } = settings
   if (listensTo(config, 'image')) {
-    const start = strength !== undefined && strength < 1
-    return { request, ...(start && { init: { pictures: image && [flatten(image)], latents, strength } }) }
+    const held = mask !== undefined && profile !== undefined && profiles[profile].inpainting?.told
+    const start = held || (strength !== undefined && strength < 1)
+    const pictures = image && [flatten(image)]
+    const init = { pictures, latents, strength: strength ?? 1, ...(held && { mask: flatten(mask) }) }
+    return { request, ...(start && { init }) }
   }
   if (mask && !image) throw new LatentkitError('generate: mask says where to paint in a picture: give that as image')
   if (!image && !latents) return { request: others }

@@ -7,6 +7,7 @@ import {
   type Step,
   schedules,
 } from '../../diffusion/index.js'
+import { resizeImage } from '../../image/index.js'
 import type { SamplerName } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
@@ -23,6 +24,8 @@ const aligned = {
   sd1: [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029],
   sdxl: [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.38, 0.234, 0.113, 0.029],
 } as const
+
+const toByte = (share: number) => Math.round(share * 255)
 
 const byTimesteps = (sampler: SamplerName) => sampler === 'ddim' || sampler === 'plms'
 
@@ -106,6 +109,18 @@ export const a1111: Profile = {
     taken: (steps, strength, sampler) =>
       Math.floor(Math.min(strength, 0.999) * steps) + (byTimesteps(sampler) ? -1 : 1),
     above: byTimesteps,
+    pathOverAll: true,
+  },
+  // modules/processing.py, StableDiffusionProcessingImg2Img.init; modules/sd_samplers_timesteps.py, CFGDenoiserTimesteps.
+  inpainting: {
+    keeping: sampler => (byTimesteps(sampler) ? 'clean' : 'predicted'),
+    share(pixels, from, to) {
+      // As a picture of bytes, so that what would be beyond white is white.
+      const bytes = Uint8Array.from({ length: 3 * pixels.length }, (_, i) => toByte(pixels[Math.floor(i / 3)]!))
+      const { data } = resizeImage({ ...from, channels: 3, data: bytes }, to.width, to.height)
+      return Float32Array.from({ length: data.length / 3 }, (_, i) => Math.round(data[3 * i]! / 255))
+    },
+    told: true,
   },
   noise(request, { brownian }) {
     const { source, pictures, seedDelta = 0 } = request

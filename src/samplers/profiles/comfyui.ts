@@ -1,6 +1,8 @@
-import { discreteSigmas } from '../../diffusion/index.js'
-import { brownianNoise, drawsOf, lengthOf, plainNoise, together } from './draws.js'
-import { fromNoiseAlone, kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
+import { discreteSigmas, type Level } from '../../diffusion/index.js'
+import { interpolate } from '../../image/index.js'
+import type { Noise } from '../contract.js'
+import { brownianNoise, drawsOf, lengthOf, type NoiseSource, together } from './draws.js'
+import { kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
 
 const plain = { schedule: 'normal' } as const
 /** comfy/samplers.py, DISCARD_PENULTIMATE_SIGMA_SAMPLERS. */
@@ -35,7 +37,8 @@ export const comfyui: Profile = {
     dpmpp_3m_sde: brownian,
     ddpm: plain,
     lcm: plain,
-    ddim: plain,
+    // comfy/samplers.py, ksampler: euler, with inpaint_options.
+    ddim: { ...plain, apart: true },
   },
   schedules: [
     'normal',
@@ -51,11 +54,7 @@ export const comfyui: Profile = {
   ],
   way(request, rules, levels) {
     const steps = toWholeTimesteps(kDiffusionSteps(request, rules, levels), request.alphasCumprod)
-    const first = steps[0]?.from
-    const highest = discreteSigmas(request.alphasCumprod).sigmas.at(-1)!
-    // As in training from the highest level, where a picture adds its variance; noise alone below it (noise_scaling).
-    const fromTop = first !== undefined && first.sigma / first.alpha > highest * (1 - 1e-5)
-    return fromTop ? { steps, startScale: 1 } : fromNoiseAlone(steps)
+    return { steps, startScale: noiseAt(steps[0]!.from, request.alphasCumprod) }
   },
   // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
   // nodes.py, SaveImage: np.clip(i, 0, 255).astype(np.uint8).
@@ -63,14 +62,38 @@ export const comfyui: Profile = {
   fromPicture: {
     planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
     taken: steps => steps,
+    noise: noiseAt,
+  },
+  // comfy/samplers.py, KSamplerX0Inpaint; comfy/utils.py, reshape_mask; nodes.py, InpaintModelConditioning.
+  inpainting: {
+    keeping: () => 'noised',
+    share: (pixels, from, to) => interpolate(pixels, from, to, { mode: 'bilinear' }),
+    told: true,
   },
   options: () => ({ wholeTimesteps: true, wholeImages: true }),
-  noise(request, { brownian }) {
-    const { start } = plainNoise({ ...request, source: 'cpu' })
-    if (brownian) return { start, next: brownianNoise(request, 'cpu') }
+  noise(request, { brownian, apart }) {
     const { source, pictures } = request
-    const seedOf = (seed: number) => (source === 'gpu' ? seed : seed + 1)
-    const next = pictures.map(picture => drawsOf(source, { ...picture, seed: seedOf(picture.seed) }, lengthOf(request)))
-    return { start, next: together(next) }
+    const drawn = (source: NoiseSource, delta: number) =>
+      together(pictures.map(picture => drawsOf(source, { ...picture, seed: picture.seed + delta }, lengthOf(request))))
+    const start = once(drawn('cpu', 0))
+    return {
+      start,
+      known: apart ? once(drawn('cpu', 1)) : start,
+      next: brownian ? brownianNoise(request, 'cpu') : drawn(source, source === 'gpu' ? 0 : 1),
+    }
   },
+}
+
+/** As in training at the highest level, where a picture adds its variance; noise alone below it (noise_scaling). */
+function noiseAt({ alpha, sigma }: Level, alphasCumprod: ArrayLike<number>): number {
+  const highest = discreteSigmas(alphasCumprod).sigmas.at(-1)!
+  return sigma / alpha > highest * (1 - 1e-5) ? 1 : sigma
+}
+
+function once(noise: Noise): Noise {
+  let drawn: Float32Array | undefined
+  return () => {
+    drawn ??= noise()
+    return drawn
+  }
 }

@@ -49,6 +49,8 @@ export const compvis: Profile = {
   },
   // scripts/img2img.py: t_enc = int(strength * steps), stochastic_encode to it, decode from the step below.
   fromPicture: { taken: (steps, strength) => Math.floor(strength * steps), above: () => true },
+  // ldm/models/diffusion/ddim.py and plms.py, the mask of their sampling.
+  inpainting: { keeping: sampler => (sampler === 'ddim' || sampler === 'plms' ? 'before' : 'predicted') },
   // scripts/txt2img.py: (255. * x_sample).astype(np.uint8).
   rounding: 'truncate',
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),

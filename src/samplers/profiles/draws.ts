@@ -37,6 +37,8 @@ export interface BatchNoise {
   readonly next: Noise
   /** By what latents of pictures are drawn about their means, for tools that do; called before `start`. */
   readonly encoded?: Noise
+  /** What a known part of pictures is noised by, for tools that show it so to the network: the same each time. */
+  readonly known?: Noise
   /** By what the conditions of each picture draw, for tools that have a rule for it. */
   readonly conditions?: readonly Draw[]
 }
@@ -81,7 +83,7 @@ export function plainNoise(request: PlainNoiseRequest): BatchNoise {
 }
 
 /** The same, where encoders and conditions draw from that generator too, in the order in which they ask. */
-export function sharedNoise(request: PlainNoiseRequest): Required<BatchNoise> {
+export function sharedNoise(request: PlainNoiseRequest): Required<Omit<BatchNoise, 'known'>> {
   const length = lengthOf(request)
   const conditions = request.pictures.map(picture => generatorOf(request.source, picture))
   const draw = together(conditions.map(own => () => own(length)))

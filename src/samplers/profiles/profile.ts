@@ -8,6 +8,7 @@ import {
   schedules,
   sigmaOfNoSignal,
 } from '../../diffusion/index.js'
+import type { Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
 import type { SampleOptions, SamplerName } from '../table.js'
@@ -23,6 +24,8 @@ export interface SamplerRules {
   readonly open?: boolean
   /** Whether its noise is a Brownian path over the levels. */
   readonly brownian?: boolean
+  /** Whether the known part of a picture that is painted in is noised by other numbers than its start. */
+  readonly apart?: boolean
   readonly eta?: number
 }
 
@@ -52,6 +55,26 @@ export interface PictureRules {
   rest?(whole: readonly Step[], taken: number, sampler: SamplerName): Rest | undefined
   /** Whether the picture is noised to one level above that of the first step. */
   above?(sampler: SamplerName): boolean
+  /** What its noise is multiplied by where its way begins, if not by the sigma there. */
+  noise?(start: Level, alphasCumprod: ArrayLike<number>): number
+  /** Whether a Brownian path lies over all levels that were planned, beside those of the steps that are taken. */
+  readonly pathOverAll?: true
+}
+
+/**
+ * How what is known of a picture is kept on the way: `predicted`: by what the network predicts of it alone; `noised`: so,
+ * and by what the network sees of it, the picture with noise; `clean`: by what it sees of it, the picture as it is;
+ * `before`: by the picture with new noise before each step.
+ */
+export type Keeping = 'predicted' | 'noised' | 'clean' | 'before'
+
+/** How a tool paints in a part of a picture. */
+export interface InpaintingRules {
+  keeping(sampler: SamplerName): Keeping
+  /** How much of each latent is painted, of how much of each pixel is, 0 to 1; all of it where any pixel is, if left out. */
+  share?(pixels: Float32Array, from: Size, to: Size): Float32Array
+  /** Whether a model that is told of picture and mask starts from the picture nonetheless, and the known part is kept. */
+  readonly told?: true
 }
 
 /** Steps, and what unit normals are multiplied by to start, in the coordinates that the network sees. */
@@ -87,6 +110,7 @@ export interface Profile {
   readonly formulas?: Partial<Readonly<Record<SamplingSchedule, Levels>>>
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
   readonly fromPicture: PictureRules
+  readonly inpainting?: InpaintingRules
   /** How its pictures become bytes. */
   readonly rounding: 'truncate' | 'round'
   /** How its samplers differ from the table's. */
@@ -98,6 +122,8 @@ export interface Profile {
 export interface ProfileWay extends Started {
   /** Where it begins: the level that a picture is noised to. */
   readonly start: Level
+  /** The steps over whose levels a Brownian path lies. */
+  readonly path: readonly Step[]
   readonly options: Omit<SampleOptions, 'noise'>
 }
 
@@ -133,7 +159,7 @@ function begun(
   { label, fromPicture }: Profile,
   request: WayRequest,
   whole: Started,
-): Started & Rest & { readonly start: Level } {
+): Omit<ProfileWay, 'options'> & Rest {
   const { sampler, steps: asked, strength } = request
   const taken = strength === undefined ? whole.steps.length : fromPicture.taken(asked, strength, sampler)
   const first = Math.max(whole.steps.length - taken, 0)
@@ -141,7 +167,11 @@ function begun(
   const { steps } = rest ?? { steps: whole.steps.slice(first) }
   const above = strength !== undefined && fromPicture.above?.(sampler)
   const start = above ? whole.steps[first - 1]?.from : steps[0]?.from
-  if (start && steps.length > 0) return { ...whole, steps, ...rest, start }
+  if (start && steps.length > 0) {
+    const { sigma, ...level } = start
+    const noised = { ...level, sigma: fromPicture.noise?.(start, request.alphasCumprod) ?? sigma }
+    return { ...whole, steps, ...rest, start: noised, path: fromPicture.pathOverAll ? whole.steps : steps }
+  }
   const from = strength === undefined ? '' : ` from a picture at strength ${strength}`
   throw new RangeError(
     `${label} has no way of ${asked} steps by ${sampler}${from}; choose ${above && steps.length > 0 ? 'a smaller strength' : 'more steps'}`,
@@ -151,10 +181,10 @@ function begun(
 /** The noise of a tool's way. */
 export function profileNoise(
   profile: Profile,
-  { steps }: ProfileWay,
+  { path }: ProfileWay,
   { sampler, ...request }: Omit<NoiseRequest, 'sigmaMin' | 'sigmaMax'> & { readonly sampler: SamplerName },
 ): BatchNoise {
-  const sigmas = steps
+  const sigmas = path
     .flatMap(({ from, to }) => [from, to])
     .map(({ alpha, sigma }) => Math.min(sigma / alpha, sigmaOfNoSignal))
   const ends = { sigmaMin: Math.min(...sigmas.filter(sigma => sigma > 0)), sigmaMax: Math.max(...sigmas) }

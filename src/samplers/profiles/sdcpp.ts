@@ -72,8 +72,8 @@ export const sdcpp: Profile = {
   },
   options: () => ({ wholeImages: true }),
   // src/stable-diffusion.cpp, t_enc.
-  // ggml_extend.hpp: (uint8_t)(value * 255.0f).
-  rounding: 'truncate',
+  // src/runtime/preprocessing.hpp, preprocessing_float_to_u8.
+  rounding: 'round',
   fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
   noise: request => ({ ...plainNoise(request), ...encodedNoise(request) }),
 }
