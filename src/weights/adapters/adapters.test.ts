@@ -137,6 +137,15 @@ test('a LoRA is the same change by every tool’s names', async () => {
     [`${processor}.down.weight`, `${processor}.up.weight`],
     [`${kohya}.lora_down.weight`, `${kohya}.lora_up.weight`],
     ['unet:0:down', 'unet:0:up'],
+    [
+      `base_model.model.${names.query.slice(5)}.lora_A.weight`,
+      `base_model.model.${names.query.slice(5)}.lora_B.weight`,
+    ],
+    [
+      `${kohya.replace('lora_unet_', 'lycoris_')}.lora_down.weight`,
+      `${kohya.replace('lora_unet_', 'lycoris_')}.lora_up.weight`,
+    ],
+    [`${query.slice('model.'.length, -7)}.lora_down.weight`, `${query.slice('model.'.length, -7)}.lora_up.weight`],
     [`${query.slice(0, -7)}.lora_down.weight`, `${query.slice(0, -7)}.lora_up.weight`],
   ] as const) {
     close(await merged({ [a]: down, [b]: up }, query, 0.5), i => base(query)[i]! + 0.5 * delta(i))
@@ -203,6 +212,73 @@ test('LoHa, LoKr, a core between the factors and lengths of outputs and inputs a
     await merged({ ...lora, [at('dora_scale')]: columns }),
     i => (moved[i]! * numbers(columns)[i % 4]!) / length(moved.filter((_, j) => j % 4 === i % 4)),
   )
+})
+
+test('(IA)3, changes of whole weights and a scalar are what LyCORIS computes', async () => {
+  const at = (part: string, module = names.query) => `${module}.${part}`
+  const flag = (value: number) => fromFloat32(Float32Array.of(value), [])
+  const [rows, columns] = [drawn(3, 6), drawn(4, 4)]
+  const outputs = { [at('weight')]: rows, [at('on_input')]: flag(0) }
+  close(await merged(outputs, query, 0.5), i => base(query)[i]! * (1 + 0.5 * numbers(rows)[Math.floor(i / 4)]!))
+  const inputs = { [at('weight')]: columns, [at('on_input')]: flag(1) }
+  close(await merged(inputs), i => base(query)[i]! * (1 + numbers(columns)[i % 4]!))
+  const kernels = { [at('weight', names.conv)]: drawn(3, 4, 1, 1, 1), [at('on_input', names.conv)]: flag(0) }
+  close(await merged(kernels, conv), i => base(conv)[i]! * (1 + numbers(drawn(3, 4))[Math.floor(i / 24)]!))
+
+  const diff = drawn(5, 6, 4)
+  close(await merged({ [at('diff')]: diff }, query, 2), i => base(query)[i]! + 2 * numbers(diff)[i]!)
+  const lora = { [at('lora_A.weight')]: drawn(3, 2, 4), [at('lora_B.weight')]: drawn(4, 6, 2) }
+  const plain = await merged(lora)
+  const change = (i: number) => plain[i]! - base(query)[i]!
+  close(await merged({ ...lora, [at('scalar')]: flag(3) }), i => base(query)[i]! + 3 * change(i))
+  close(await merged({ ...lora, [at('scale')]: flag(3), [at('alpha')]: flag(9) }), i => base(query)[i]! + 3 * change(i))
+
+  const norm = 'model.diffusion_model.input_blocks.1.0.in_layers.0'
+  const model = new Map([
+    [`${norm}.weight`, drawn(1, 32)],
+    [`${norm}.bias`, drawn(2, 32)],
+  ])
+  const adapter = await open(
+    new Map([
+      ['lora_unet_down_blocks_0_resnets_0_norm1.w_norm', drawn(3, 32)],
+      ['lora_unet_down_blocks_0_resnets_0_norm1.b_norm', drawn(4, 32)],
+    ]),
+  )
+  const file = { name: 'model', tensors: model, read: async (name: string) => model.get(name)! }
+  const changed = adaptedWeights(file, moduleNames(model.keys(), stableDiffusionUnet), [{ adapter, weight: 0.5 }])
+  for (const [part, seed] of [
+    ['weight', 3],
+    ['bias', 4],
+  ] as const) {
+    const name = `${norm}.${part}`
+    close([...numbers(await changed.read(name))], i => numbers(model.get(name)!)[i]! + numbers(drawn(seed, 32))[i]! / 2)
+  }
+  await assert.rejects(
+    merged({ ...lora, [at('diff_b')]: drawn(1, 6) }),
+    /it changes ".*to_q\.bias", which model has not/,
+  )
+})
+
+test('a scale that the file says once for all is that of PEFT', async () => {
+  const lora = new Map([
+    [`${names.query}.lora_A.weight`, drawn(3, 2, 4)],
+    [`${names.query}.lora_B.weight`, drawn(4, 6, 2)],
+  ])
+  const named = moduleNames(weights.keys(), stableDiffusionUnet)
+  const scaled = async (settings: object | string | undefined) => {
+    const text = typeof settings === 'string' ? settings : JSON.stringify(settings)
+    const metadata = new Map(settings === undefined ? [] : [['lora_adapter_metadata', text]])
+    const adapter = await open(lora, metadata)
+    return [...numbers(await adaptedWeights(small, named, [{ adapter, weight: 1 }]).read(query))]
+  }
+  const plain = await scaled(undefined)
+  const holds = async (settings: object, by: number) =>
+    close(await scaled(settings), i => base(query)[i]! + by * (plain[i]! - base(query)[i]!))
+  await holds({ 'unet.lora_alpha': 8, 'unet.r': 2 }, 4)
+  await holds({ 'unet.lora_alpha': 8, 'unet.use_rslora': true }, 8 / Math.sqrt(2))
+  await holds({ 'unet.lora_alpha': 8, 'unet.alpha_pattern': { 'attn1.to_q': 1 } }, 0.5)
+  await holds({ 'text_encoder.lora_alpha': 8 }, 1)
+  await assert.rejects(scaled('{'), /lora_adapter_metadata is no JSON object/)
 })
 
 test('adapters stack in their order, each by its weight', async () => {

@@ -5,11 +5,12 @@ import type { Adapter, AdapterParts, Part } from './adapter.js'
 import { type ModuleNames, weightsByName } from './names.js'
 import { openClipModules, type WeightPlace } from './open-clip-names.js'
 import { elementwise, kronecker, type Matrix, matrix, product, transposed, tucker } from './products.js'
+import type { WrittenScale } from './written-scale.js'
 
-/** An adapter and how much of it is added; 1 is as it was trained, a negative weight leads away from it. */
+/** An adapter and how much of it is added: by a number, or by the name of the weight that gets it. */
 export interface WeighedAdapter {
   readonly adapter: Adapter
-  readonly weight: number
+  readonly weight: number | ((name: string) => number)
 }
 
 type Readable<Info extends TensorInfo> = Pick<TensorFile<Info>, 'tensors' | 'read'>
@@ -39,7 +40,15 @@ export function adaptedWeights<Info extends TensorInfo>(
     }
     for (const [module, parts] of adapter.modules) {
       const { weight, third } = known.get(module)!
-      changes.set(weight, [...(changes.get(weight) ?? []), { adapter, parts, strength, third }])
+      const at = typeof strength === 'number' ? strength : strength(weight)
+      const add = (name: string, change: Pick<Change, 'bias'>) =>
+        changes.set(name, [
+          ...(changes.get(name) ?? []),
+          { adapter, parts, strength: at, third, written: adapter.scaleOf(module), ...change },
+        ])
+      const bias = biases.find(part => parts.has(part))
+      if (parts.size > (bias === undefined ? 0 : 1)) add(weight, {})
+      if (bias !== undefined) add(biasOf(weight, model, adapter.name), { bias })
     }
   }
   const tensors = new Map<string, Info | TensorInfo>(model.tensors)
@@ -52,12 +61,13 @@ export function adaptedWeights<Info extends TensorInfo>(
       if (list === undefined) return stored
       const values = Float64Array.from(toFloat32(stored))
       const [rows = 1, ...rest] = stored.shape
-      for (const { adapter, parts, strength, third } of list) {
+      for (const change of list) {
+        const { adapter, parts, third } = change
         const part = await partsReader(adapter, parts)
         const shape = third === undefined ? stored.shape : [rows / 3, ...rest]
         const [start, length] = [(third ?? 0) * elementCount(shape), elementCount(shape)]
         const before = values.slice(start, start + length)
-        values.set(changed(before, shape, part, strength, adapter.name, name), start)
+        values.set(changed(before, shape, part, change, name), start)
       }
       return fromFloat32(Float32Array.from(values), stored.shape)
     },
@@ -70,6 +80,22 @@ interface Change {
   readonly parts: AdapterParts
   readonly strength: number
   readonly third: number | undefined
+  readonly written: WrittenScale | undefined
+  /** The part that changes a bias, where it is one that is changed. */
+  readonly bias?: Part
+}
+
+/** Changes of a module's bias: whole, or a norm's. */
+const biases: readonly Part[] = ['diff_b', 'b_norm']
+
+function biasOf(
+  weight: string,
+  { name: file, tensors }: { readonly name: string; readonly tensors: ReadonlyMap<string, unknown> },
+  adapter: string,
+): string {
+  const bias = weight.replace(/weight$/, 'bias')
+  if (tensors.has(bias)) return bias
+  throw new FileError(adapter, `is an adapter of another model: it changes ${quoted(bias)}, which ${file} has not`)
 }
 
 interface Numbers {
@@ -91,16 +117,17 @@ function changed(
   weight: Float64Array<ArrayBuffer>,
   shape: readonly number[],
   part: Reader,
-  strength: number,
-  file: string,
+  { strength, written, bias, adapter: { name: file } }: Change,
   name: string,
 ): Float64Array<ArrayBuffer> {
-  const delta = fitting(() => difference(part, shape))
-  if (delta?.data.length !== weight.length || delta.rows !== shape[0]) {
+  const delta = bias
+    ? wholeChange(part(bias))
+    : fitting(() => difference(part, shape, written) ?? factored(part, weight, shape))
+  if (delta?.data.length !== weight.length || (!bias && delta.rows !== shape[0])) {
     throw new FileError(file, `its parts for ${quoted(name)} do not make a change of the shape [${shape}]`)
   }
   const magnitude = part('magnitude') ?? part('dora_scale')
-  if (magnitude === undefined) return weight.map((w, i) => w + strength * delta.data[i]!)
+  if (magnitude === undefined || bias) return weight.map((w, i) => w + strength * delta.data[i]!)
   const moved = weight.map((w, i) => w + delta.data[i]!)
   const outputs = part('magnitude') !== undefined || magnitude.shape[0] === shape[0]
   const wanted = outputs ? shape[0]! : shape[1]!
@@ -134,21 +161,39 @@ function groupOf([, ...rest]: readonly number[], outputs: boolean): (index: numb
   return outputs ? i => Math.floor(i / row) : i => Math.floor((i % row) / kernel)
 }
 
-/** What a LoRA, LoHa or LoKr adds to a weight [out, in, ...kernel] as a matrix; undefined where parts are missing. */
-function difference(part: Reader, shape: readonly number[]): Matrix | undefined {
-  const get = (name: Part): Matrix | undefined => {
-    const found = part(name)
-    return found && matrix(found.data, found.shape[0] ?? 1)
+const wholeChange = (numbers: Numbers | undefined): Matrix | undefined =>
+  numbers && matrix(numbers.data, numbers.shape[0] ?? 1)
+
+/** (IA)3: outputs or inputs are multiplied by 1 and a bit. Source: LyCORIS, modules/ia3.py. */
+function factored(part: Reader, weight: Float64Array, shape: readonly number[]): Matrix | undefined {
+  const [factors, onInput] = [part('factors'), part('on_input')]
+  const outputs = onInput?.data[0] === 0
+  if (factors === undefined || factors.data.length !== (outputs ? shape[0] : shape[1])) return undefined
+  const group = groupOf(shape, outputs)
+  return matrix(
+    weight.map((w, i) => w * factors.data[group(i)]!),
+    shape[0]!,
+  )
+}
+
+/** What an adapter adds to a weight [out, in, ...kernel] as a matrix; undefined where parts are missing. */
+function difference(part: Reader, shape: readonly number[], written: WrittenScale | undefined): Matrix | undefined {
+  const get = (name: Part): Matrix | undefined => wholeChange(part(name))
+  const once = part('scalar')?.data[0] ?? 1
+  const [scale, alpha = written?.alpha] = [part('scale')?.data[0], part('alpha')?.data[0]]
+  const scaled = (m: Matrix, rank: number): Matrix => {
+    const divisor = written?.rooted ? Math.sqrt(rank) : rank
+    return multiplied(m, once * (scale ?? (alpha === undefined ? 1 : alpha / divisor)))
   }
-  const alpha = part('alpha')?.data[0]
-  const scaled = (m: Matrix, rank: number): Matrix =>
-    alpha === undefined ? m : { ...m, data: m.data.map(v => (v * alpha) / rank) }
   /** A product of two factors, or of three with a core between. */
   const factors = (left: Part, right: Part, core?: Part): Matrix | undefined => {
     const [a, b, c] = [get(left), get(right), core && get(core)]
     if (a === undefined || b === undefined) return undefined
     return c ? tucker(c, a, b) : product(a, b)
   }
+
+  const all = get('diff') ?? get('w_norm')
+  if (all) return multiplied(all, once)
 
   const [up, down, mid] = [get('up'), get('down'), get('mid')]
   if (up && down) return scaled(mid ? tucker(mid, transposed(up), down) : product(up, down), down.rows)
@@ -162,5 +207,7 @@ function difference(part: Reader, shape: readonly number[]): Matrix | undefined 
   // Where both factors are whole there is no rank, and LyCORIS leaves alpha aside.
   const rank = (get('lokr_w2_b') ?? get('lokr_w1_b'))?.rows
   const whole = kronecker(small, large, elementCount(shape.slice(2)))
-  return rank === undefined ? whole : scaled(whole, rank)
+  return rank === undefined ? multiplied(whole, once) : scaled(whole, rank)
 }
+
+const multiplied = (m: Matrix, by: number): Matrix => (by === 1 ? m : { ...m, data: m.data.map(v => v * by) })

@@ -59,8 +59,14 @@ export function weightsByName(modules: ReadonlyMap<string, ModuleNames>): Map<st
     found.set(compvis, weight).set(diffusers, weight).set(kohya, weight)
     // kohya's scripts for SDXL write CompVis' names.
     found.set(network.kohya + flat(inner), weight)
-    // The first diffusers wrote a UNet's processors without its prefix.
-    if (network.diffusers === 'unet.') found.set(diffusers.slice('unet.'.length), weight)
+    // The first diffusers wrote a UNet's processors without its prefix, PEFT does by itself; LyCORIS and ComfyUI have their own.
+    if (network.diffusers === 'unet.') {
+      const bare = diffusers.slice('unet.'.length)
+      found
+        .set(bare, weight)
+        .set(`lycoris_${flat(bare)}`, weight)
+        .set(`diffusion_model.${inner}`, weight)
+    }
   }
   for (const [name, weight] of numbered(modules)) found.set(name, weight)
   return found
