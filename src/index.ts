@@ -43,7 +43,7 @@ export {
   ssim,
   writeStatistics,
 } from './metrics/index.js'
-export { type Adaptation, adaptModel, type Weighed } from './pipelines/adapters/adapted-model.js'
+export { type Adaptation, adaptModel, type Lora, type Weighed } from './pipelines/adapters/adapted-model.js'
 export type { ImagePromptFiles } from './pipelines/adapters/image-prompt-files.js'
 export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
 export {
@@ -61,6 +61,7 @@ export { type LoadOptions, load } from './pipelines/load.js'
 export type { FirstStageOptions, MemoryOptions, Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'
 export type { ModelFileOptions } from './pipelines/model-file.js'
+export type { OtherFiles } from './pipelines/other-files.js'
 export type { GenerateSettings } from './pipelines/settings/index.js'
 export { settingsOf } from './pipelines/settings/parameters.js'
 export { depthToImage } from './pipelines/tasks/depth-to-image.js'

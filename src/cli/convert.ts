@@ -3,7 +3,7 @@ import { convert as converting, exportFormatNames, exportFormats, weightTypes } 
 import { bundledModel } from '../pipelines/load.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
-import { modelFlags, weighed } from './model-flags.js'
+import { loraOf, modelFlags } from './model-flags.js'
 
 const formats = exportFormatNames.map(name => `${name}: ${exportFormats[name].what}`)
 
@@ -47,7 +47,7 @@ export const convertCommand = {
 /** `latentkit convert`. */
 export async function convert(flags: z.output<typeof convertCommand.options>, { out }: Io): Promise<{ path: string }> {
   const { out: path, model = bundledModel(), lora, textEncoder, json, ...options } = flags
-  await converting(model, path, { ...options, textEncoders: textEncoder, loras: lora.map(weighed) })
+  await converting(model, path, { ...options, textEncoders: textEncoder, loras: lora.map(loraOf) })
   if (!json) out(`${path}\n`)
   return { path }
 }

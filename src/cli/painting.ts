@@ -10,7 +10,7 @@ import { settingsOf } from '../pipelines/settings/parameters.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
-import { modelFlags, weighed } from './model-flags.js'
+import { loraOf, modelFlags, weighed } from './model-flags.js'
 import { lorasNamed } from './prompt-loras.js'
 import { settingsOfFlags } from './setting-flags.js'
 import { tellUnplaced } from './unplaced.js'
@@ -81,7 +81,7 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
     threads,
     weights: flags.weights,
     memory: flags.memory,
-    loras: [...lora.map(weighed), ...(loraDir === undefined ? [] : await lorasNamed(wanted, loraDir))],
+    loras: [...lora.map(loraOf), ...(loraDir === undefined ? [] : await lorasNamed(wanted, loraDir))],
     words: embedding,
     controls: control.map(weighed),
     t2i: flags.t2iAdapter.map(weighed),

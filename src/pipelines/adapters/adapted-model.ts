@@ -3,7 +3,14 @@ import { embedderScope, readersOf } from '../../conditioning/index.js'
 import { locate } from '../../hub/index.js'
 import { FileError } from '../../platform/errors.js'
 import type { SourceLike } from '../../platform/types.js'
-import { adaptedWeights, moduleNames, openAdapter, type WeighedAdapter } from '../../weights/adapters/index.js'
+import {
+  adaptedWeights,
+  moduleNames,
+  openAdapter,
+  type Strength,
+  strengthAt,
+  type WeighedAdapter,
+} from '../../weights/adapters/index.js'
 import { controlRenames } from '../../weights/diffusers/index.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
 import { openWeights } from '../../weights/open-weights.js'
@@ -25,10 +32,15 @@ export interface Weighed {
   readonly weight?: number | undefined
 }
 
+/** An adapter of weights, and how much of it is added where. */
+export interface Lora extends Strength {
+  readonly file: SourceLike
+}
+
 /** What is added to a model as it is loaded. */
 export interface Adaptation {
-  /** LoRA, LoHa, LoKr and DoRA files of any tool, added to the weights one after the other. */
-  readonly loras?: readonly Weighed[] | undefined
+  /** LoRA, LoHa, LoKr, DoRA and (IA)3 files of any tool, added to the weights one after the other. */
+  readonly loras?: readonly Lora[] | undefined
   /** Words learned by textual inversion, for prompts. */
   readonly words?: readonly SourceLike[] | undefined
   /** ControlNets, each of which follows a hint of the generation. */
@@ -54,17 +66,17 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
   return closingOnError({ close }, async () => {
     let adapted = model
     const added = new Map<string, string>(Object.entries(model.added ?? {}))
-    const note = (label: string, { name }: { readonly name: string }, weight: number) => {
+    const note = (label: string, { name }: { readonly name: string }, weight: number | string) => {
       const said = `${baseName(name).replace(/\.\w+$/, '')}:${weight}`
       added.set(label, [...(added.get(label)?.split(', ') ?? []), said].join(', '))
     }
     const learned: LearnedWord[] = []
     const adapters: WeighedAdapter[] = []
-    for (const { file, weight = 1 } of loras) {
+    for (const { file, ...strength } of loras) {
       const adapter = await openAdapter(await locate(file))
       opened.push(adapter)
-      adapters.push({ adapter, weight })
-      note('Lora', adapter, weight)
+      adapters.push({ adapter, weight: placedStrength(model, adapter.name, strength) })
+      note('Lora', adapter, saidStrength(strength))
       for (const [word, tensor] of adapter.words) learned.push(wordOf(word, await adapter.read(tensor)))
     }
     if (adapters.length > 0) adapted = { ...adapted, weights: withLoras(adapted, adapters) }
@@ -81,6 +93,21 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
     if (imagePrompt) adapted = await withImagePrompt(adapted, imagePrompt, adding)
     return { ...adapted, added: Object.fromEntries(added), checkpoint: { ...model.checkpoint, close } }
   })
+}
+
+function placedStrength({ config }: CheckpointModel, file: string, strength: Strength): (name: string) => number {
+  try {
+    return strengthAt(strength, config.unet_config!)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new FileError(file, `is given ${cause.message}`, { cause })
+  }
+}
+
+/** As the command line takes it: `0.8,text=0.5,blocks=1/0/1`. */
+function saidStrength({ weight = 1, textWeight, blocks }: Strength): string {
+  const text = textWeight === undefined ? '' : `,text=${textWeight}`
+  return `${weight}${text}${blocks ? `,blocks=${blocks.join('/')}` : ''}`
 }
 
 function withLoras(
@@ -159,7 +186,7 @@ interface Adding {
   /** Tokens of the words that were added. */
   readonly counts: ReadonlyMap<string, number> | undefined
   /** Notes for the pictures' settings what was added, and how much of it. */
-  note(label: string, file: { readonly name: string }, weight: number): void
+  note(label: string, file: { readonly name: string }, weight: number | string): void
 }
 
 /** A configuration with one more condition. */
