@@ -6,7 +6,12 @@ import { flowEuler, flowHeun } from './flow/rectified-flow.js'
 import { denoiser, type GuidedNetwork, type ModelOptions, predictor, scale } from './model.js'
 import { deis } from './multistep/deis.js'
 import { dpmppMultistep } from './multistep/dpmpp-multistep.js'
+import { erSde } from './multistep/er-sde.js'
+import { gradientEstimation } from './multistep/gradient-estimation.js'
+import { ipndm, ipndmVariable } from './multistep/ipndm.js'
 import { lms } from './multistep/lms.js'
+import { resMultistep } from './multistep/res.js'
+import { saSolver } from './multistep/sa-solver.js'
 import { unipc } from './multistep/unipc.js'
 import { dpmAdaptive, dpmFast } from './single-step/dpm-solver.js'
 import { dpm2, dpm2Ancestral } from './single-step/dpm2.js'
@@ -16,7 +21,10 @@ import { dpmppSinglestep } from './single-step/dpmpp-singlestep.js'
 import { euler } from './single-step/euler.js'
 import { eulerAncestral } from './single-step/euler-ancestral.js'
 import { heun } from './single-step/heun.js'
+import { heunPlusPlus } from './single-step/heun-plus-plus.js'
+import { res2s } from './single-step/res-2s.js'
 import { restart, restartPlan } from './single-step/restart.js'
+import { seeds2, seeds3 } from './single-step/seeds.js'
 import { ddim } from './timesteps/ddim.js'
 import { ddpm } from './timesteps/ddpm.js'
 import { type PlmsOptions, plms } from './timesteps/plms.js'
@@ -36,12 +44,16 @@ export interface SampleOptions {
   readonly lowerOrderFinal?: boolean | undefined
   /** Whether LCM takes predicted images whole, without the boundary of the consistency function. */
   readonly wholeImages?: boolean | undefined
+  /** What a tool runs by the name of a sampler, where that is another than the table's. */
+  readonly loop?: SigmaLoop | undefined
 }
 
 interface RunOptions extends SampleOptions {
   readonly parameterization: ModelOptions['parameterization']
   /** The level of a whole timestep of the model. */
   readonly levelOf: (t: number) => Level
+  /** The noise level at a share of the model's timesteps, from 0 to 1. */
+  readonly sigmaAt: (share: number) => number
 }
 
 interface Described {
@@ -57,7 +69,8 @@ interface VpSampler extends Described {
   readonly overSteps: (predict: Predict, x: Float32Array, steps: readonly Step[], options: RunOptions) => Sampling
 }
 
-type SigmaLoop = (denoise: Denoise, x: Float32Array, sigmas: ArrayLike<number>, options: RunOptions) => Sampling
+/** A sampler over noise levels, made ready for the table. */
+export type SigmaLoop = (denoise: Denoise, x: Float32Array, sigmas: ArrayLike<number>, options: RunOptions) => Sampling
 
 interface SigmaSampler extends Described {
   readonly overSigmas: SigmaLoop
@@ -90,10 +103,14 @@ export const samplers = {
   euler: flowing('Euler', (denoise, x, sigmas) => euler(denoise, x, sigmas)),
   euler_ancestral: noisy('Euler ancestral', eulerAncestral),
   heun: flowing('Heun', (denoise, x, sigmas) => heun(denoise, x, sigmas)),
+  heunpp2: flowing('Heun++', heunPlusPlus),
   lms: flowing(
     'LMS',
     eachOnce((denoise, x, sigmas) => lms(denoise, x, sigmas)),
   ),
+  ipndm: flowing('iPNDM', (denoise, x, sigmas) => ipndm(denoise, x, sigmas)),
+  ipndm_v: flowing('iPNDM, for uneven steps', eachOnce(ipndmVariable)),
+  gradient_estimation: flowing('Gradient estimation', (denoise, x, sigmas) => gradientEstimation(denoise, x, sigmas)),
   dpm_2: flowing('DPM2', (denoise, x, sigmas) => dpm2(denoise, x, sigmas)),
   dpm_2_ancestral: noisy('DPM2 ancestral', dpm2Ancestral),
   dpm_fast: flowing('DPM fast', cleanEnd(dpmFast)),
@@ -116,6 +133,12 @@ export const samplers = {
     'DPM++ 2M SDE',
     eachOnce((denoise, x, sigmas, { noise, eta = 1 }) => dpmppMultistep(denoise, x, sigmas, { noise, eta })),
   ),
+  dpmpp_2m_sde_heun: noisy(
+    'DPM++ 2M SDE Heun',
+    eachOnce((denoise, x, sigmas, { noise, eta = 1 }) =>
+      dpmppMultistep(denoise, x, sigmas, { solver: 'heun', noise, eta }),
+    ),
+  ),
   dpmpp_3m_sde: noisy(
     'DPM++ 3M SDE',
     eachOnce((denoise, x, sigmas, { noise, eta = 1 }) =>
@@ -126,11 +149,41 @@ export const samplers = {
     'UniPC',
     eachOnce((denoise, x, sigmas) => unipc(denoise, x, sigmas, { lowerOrderFinal: true })),
   ),
+  uni_pc_bh2: flowing(
+    'UniPC, third order',
+    eachOnce((denoise, x, sigmas) => unipc(denoise, x, sigmas, { order: 3, lowerOrderFinal: true })),
+  ),
   deis: flowing(
     'DEIS',
     eachOnce(cleanEnd((denoise, x, sigmas, { lowerOrderFinal }) => deis(denoise, x, sigmas, { lowerOrderFinal }))),
   ),
+  res_multistep: flowing(
+    'RES, multistep',
+    eachOnce((denoise, x, sigmas, { noise, eta = 0 }) => resMultistep(denoise, x, sigmas, { noise, eta })),
+  ),
+  res_multistep_ancestral: noisy(
+    'RES, multistep ancestral',
+    eachOnce((denoise, x, sigmas, { noise, eta = 1 }) => resMultistep(denoise, x, sigmas, { noise, eta })),
+  ),
+  res_2s: flowing(
+    'RES 2S',
+    eachOnce((denoise, x, sigmas, { noise, eta = 0 }) => res2s(denoise, x, sigmas, { noise, eta })),
+  ),
+  er_sde: noisy('ER-SDE', eachOnce(erSde)),
+  seeds_2: noisy('SEEDS-2', eachOnce(seeds2)),
+  seeds_3: noisy('SEEDS-3', eachOnce(seeds3)),
+  sa_solver: noisy('SA-Solver', eachOnce(stochasticAdams(false))),
+  sa_solver_pece: noisy('SA-Solver (PECE)', eachOnce(stochasticAdams(true))),
 } satisfies Record<string, Sampler>
+
+/** SA-Solver, stochastic but for the first and the last fifth of the timesteps, as ComfyUI has it. */
+function stochasticAdams(again: boolean): SigmaLoop {
+  return (denoise, x, sigmas, { noise, eta = 1, sigmaAt }) => {
+    const [high, low] = [sigmaAt(0.8), sigmaAt(0.2)]
+    const tau = (sigma: number) => (sigma <= high && sigma >= low ? eta : 0)
+    return saSolver(denoise, x, sigmas, { noise, tau, again })
+  }
+}
 
 /** A solver that divides by the way between levels passes each once: many quadratic steps plan one timestep again. */
 function eachOnce(loop: SigmaLoop): SigmaLoop {
@@ -188,10 +241,12 @@ export function sample(
   steps: readonly Step[],
   options: SampleOptions,
 ): Sampling {
-  const sampler: Sampler = samplers[name]
+  const sampler: Sampler = options.loop ? flowing(samplers[name].label, options.loop) : samplers[name]
   const { network, parameterization } = model
   const levelOf = (t: number) => timedLevel(model.alphasCumprod, t)
-  const all = { ...options, parameterization, levelOf }
+  const sigmaAt = (share: number) =>
+    discreteSigmas(model.alphasCumprod).tToSigma(share * (model.alphasCumprod.length - 1))
+  const all = { ...options, parameterization, levelOf, sigmaAt }
   if ('overSteps' in sampler) return sampler.overSteps(predictor(network, model), x, steps, all)
   const levels = steps.map(({ from }) => finite(from.sigma, from.alpha))
   const last = steps.at(-1)!.to

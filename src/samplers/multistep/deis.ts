@@ -1,6 +1,5 @@
-import { combine } from '../../diffusion/index.js'
 import type { Denoise, Sampling } from '../contract.js'
-import { slope } from '../model.js'
+import { linearMultistep } from './linear.js'
 import { type MultistepOptions, multistepOrder } from './orders.js'
 
 /**
@@ -9,23 +8,18 @@ import { type MultistepOptions, multistepOrder } from './orders.js'
  *
  * Source: diffusers, scheduling_deis_multistep.py, `logrho`.
  */
-export async function* deis(
+export function deis(
   denoise: Denoise,
   x: Float32Array,
   sigmas: ArrayLike<number>,
   options: MultistepOptions = {},
 ): Sampling {
   if (sigmas[sigmas.length - 1] === 0) throw new RangeError('DEIS cannot end at noise level 0; end at the lowest level')
-  const predictions: Float32Array[] = []
-  for (let i = 0; i + 1 < sigmas.length; i++) {
-    const x0 = await denoise(x, sigmas[i]!)
-    predictions.unshift(slope(x, x0, sigmas[i]!))
-    const knots = predictions.slice(0, multistepOrder(i, sigmas, options)).map((_, j) => Math.log(sigmas[i - j]!))
-    for (const j of knots.keys()) {
-      x = combine(1, x, lagrangeIntegral(knots, j, sigmas[i]!, sigmas[i + 1]!), predictions[j]!)
-    }
-    yield { x, x0 }
-  }
+  return linearMultistep(denoise, x, sigmas, i => {
+    const length = multistepOrder(i, sigmas, options)
+    const knots = Array.from({ length }, (_, j) => Math.log(sigmas[i - j]!))
+    return knots.map((_, j) => lagrangeIntegral(knots, j, sigmas[i]!, sigmas[i + 1]!))
+  })
 }
 
 /** Integral over sigma of the j-th Lagrange polynomial in u = log sigma: e^u (p - p' + p'') at the ends. */

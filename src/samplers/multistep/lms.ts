@@ -1,30 +1,28 @@
-import { combine } from '../../diffusion/index.js'
 import type { Denoise, Sampling } from '../contract.js'
-import { slope } from '../model.js'
+import { linearMultistep } from './linear.js'
 
 export interface LmsOptions {
   /** Slopes that a step rests on. */
   readonly order?: number | undefined
+  /** Slopes before the current one stand for those so many steps further back, as stable-diffusion.cpp has it. */
+  readonly late?: number | undefined
 }
 
 /** Linear multistep: the polynomial through the last slopes, integrated (k-diffusion, sample_lms). */
-export async function* lms(
+export function lms(
   denoise: Denoise,
   x: Float32Array,
   sigmas: ArrayLike<number>,
-  { order = 4 }: LmsOptions = {},
+  { order = 4, late = 0 }: LmsOptions = {},
 ): Sampling {
-  const slopes: Float32Array[] = []
-  for (let i = 0; i + 1 < sigmas.length; i++) {
-    const x0 = await denoise(x, sigmas[i]!)
-    slopes.unshift(slope(x, x0, sigmas[i]!))
-    if (slopes.length > order) slopes.pop()
-    const knots = slopes.map((_, j) => sigmas[i - j]!)
-    slopes.forEach((d, j) => {
-      x = combine(1, x, lagrangeIntegral(knots, j, sigmas[i]!, sigmas[i + 1]!), d)
-    })
-    yield { x, x0 }
-  }
+  return linearMultistep(denoise, x, sigmas, i => {
+    const knots = Array.from({ length: Math.min(order, i + 1) }, (_, j) => sigmas[i - j]!)
+    const weights = knots.map(() => 0)
+    for (const j of knots.keys()) {
+      weights[j === 0 ? 0 : Math.max(j - late, 1)]! += lagrangeIntegral(knots, j, sigmas[i]!, sigmas[i + 1]!)
+    }
+    return weights
+  })
 }
 
 /** Integral of the j-th Lagrange polynomial over the knots: of its powers of the share of the way. */

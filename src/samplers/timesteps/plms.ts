@@ -9,6 +9,7 @@ import {
   toX0,
 } from '../../diffusion/index.js'
 import type { Before, Predict, Prediction, Sampling } from '../contract.js'
+import { adamsBashforth } from '../multistep/linear.js'
 
 export interface PlmsOptions {
   /** What is averaged over the steps: the noise, or v in its place. */
@@ -61,7 +62,7 @@ export async function* plms(
     const prediction = await ask(x, from)
     past.unshift(prediction)
     past.splice(4)
-    let step = transfer(x, from, to, adamsBashforth(past))
+    let step = transfer(x, from, to, averaged(past))
     if (past.length === 1 && ahead) {
       const second = await ask(step.x, ahead)
       step = transfer(x, again!.from, again!.to, combine(1 / 2, prediction, 1 / 2, second))
@@ -71,10 +72,8 @@ export async function* plms(
   }
 }
 
-const weights = [[1], [3 / 2, -1 / 2], [23 / 12, -16 / 12, 5 / 12], [55 / 24, -59 / 24, 37 / 24, -9 / 24]]
-
 /** The weighted sum of up to four predictions, newest first. */
-function adamsBashforth(past: readonly Float32Array[]): Float32Array {
-  const own = weights[past.length - 1]!
+function averaged(past: readonly Float32Array[]): Float32Array {
+  const own = adamsBashforth[past.length - 1]!
   return past[0]!.map((_, i) => own.reduce((sum, weight, k) => sum + weight * past[k]![i]!, 0))
 }
