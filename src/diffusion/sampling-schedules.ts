@@ -3,6 +3,7 @@ import { betaQuantile } from './beta-quantile.js'
 import { ddimTimesteps } from './ddim-steps.js'
 import { schedulerConfig } from './diffusers/config.js'
 import { spacedTimesteps } from './diffusers/spacing.js'
+import { klOptimalSigmas, linearQuadraticSigmas, smoothstep, tangentSigmas } from './level-curves.js'
 import { linspace32, roundHalfEven } from './linspace.js'
 import { levelOfSigma } from './parameterization.js'
 import { discreteSigmas, exponentialSigmas, karrasSigmas, polyexponentialSigmas, sigmaOfNoSignal } from './sigmas.js'
@@ -111,6 +112,12 @@ export const schedules = {
       ),
     ]),
   },
+  smoothstep: {
+    label: 'Smoothstep: timesteps denser at both ends',
+    levels: atTimesteps((steps, trained) =>
+      Array.from({ length: steps }, (_, i) => Math.round(smoothstep(1 - i / steps) * (trained - 1))),
+    ),
+  },
   karras: {
     label: 'Karras: equal in sigma^(1/7) (Karras et al. 2022)',
     levels: levelsByFormula((n, low, high, { rho }) => karrasSigmas(n, low, high, rho)),
@@ -120,6 +127,12 @@ export const schedules = {
     label: 'Polyexponential: a power in log sigma',
     levels: levelsByFormula((n, low, high, { rho }) => polyexponentialSigmas(n, low, high, rho)),
   },
+  kl_optimal: { label: 'KL optimal: equal in the arc tangent of sigma', levels: levelsByFormula(klOptimalSigmas) },
+  linear_quadratic: {
+    label: 'Linear-quadratic: evenly at first, then along a parabola',
+    levels: levelsByFormula((n, _, high) => linearQuadraticSigmas(n, high)),
+  },
+  bong_tangent: { label: 'Tangent: along two arc tangents', levels: levelsByFormula(tangentSigmas) },
   ays: { label: 'Align Your Steps, Stable Diffusion 1', levels: levelsByFormula(n => alignedLevels('sd1', n)) },
   ays_sdxl: { label: 'Align Your Steps, SDXL', levels: levelsByFormula(n => alignedLevels('sdxl', n)) },
   ays_svd: { label: 'Align Your Steps, Stable Video Diffusion', levels: levelsByFormula(n => alignedLevels('svd', n)) },
