@@ -1,5 +1,5 @@
 import type { Program } from '../tensor/program.js'
-import { fromFloat32, type TensorData } from '../weights/dtypes.js'
+import { fromFloat32, type TensorData, toFloat32 } from '../weights/dtypes.js'
 import { parametersOf } from './checkpoint.js'
 import { drawnParameters } from './parameters.js'
 
@@ -115,11 +115,23 @@ const moments = 'first_stage_model.quant_conv.bias'
 
 /** The checkpoint of a small original: always the same numbers. */
 export function smallCheckpoint(name: keyof typeof smallOriginals): Map<string, TensorData> {
-  const drawn = drawnParameters({ parameters: parametersOf(smallOriginals[name]) } as Program)
-  const { shape, data } = drawn[moments]!
+  const drawn = drawnCheckpoint(parametersOf(smallOriginals[name]))
+  const bias = toFloat32(drawn.get(moments)!)
   // What the encoder tells of the spread of latents is next to nothing, as in every published one.
-  drawn[moments] = { shape, data: data.map((value, i) => (i < 4 ? value : -30)) }
-  return new Map(
-    Object.entries(drawn).map(([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)]),
+  return drawn.set(
+    moments,
+    fromFloat32(
+      bias.map((value, i) => (i < 4 ? value : -30)),
+      [bias.length],
+    ),
   )
 }
+
+/** Numbers for parameters, in the order of these: always the same. */
+export const drawnCheckpoint = (parameters: Program['parameters']): Map<string, TensorData> =>
+  new Map(
+    Object.entries(drawnParameters({ parameters } as Program)).map(([name, { data, shape }]) => [
+      name,
+      fromFloat32(Float32Array.from(data), shape),
+    ]),
+  )
