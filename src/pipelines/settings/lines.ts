@@ -9,6 +9,8 @@ export type Lines = Readonly<Record<string, string>>
  */
 export interface Line<Value = unknown, Given = Value> {
   readonly label: string
+  /** Whether it stands so for a value, of entries of which the first one is told and all are read; else always. */
+  when?(value: NonNullable<Value>, others: Readonly<Record<string, unknown>>): boolean
   /** The setting that it belongs to: told whenever that one is, and only then. */
   readonly beside?: string
   /** The value as text, where that is more than its letters; the others are those of the whole plan. */
@@ -17,9 +19,12 @@ export interface Line<Value = unknown, Given = Value> {
   read?(text: string, lines: Lines): Given | undefined
 }
 
+/** The entry of a setting, or several where it stands under another label by its value. */
+type Entry<Value = unknown, Given = Value> = Line<Value, Given> | readonly Line<Value, Given>[]
+
 /** The entries of settings that have one. */
 export type LinesOf<Shape extends z.ZodRawShape> = {
-  readonly [Name in keyof Shape]?: Line<z.output<Shape[Name]>, z.input<Shape[Name]>>
+  readonly [Name in keyof Shape]?: Entry<z.output<Shape[Name]>, z.input<Shape[Name]>>
 }
 
 /** Reads one of some words; any other is left out, for it may be another tool's. */
@@ -40,14 +45,16 @@ export function toldLines(
   plan: Readonly<Record<string, unknown>>,
 ): Lines {
   const told = (name: string): boolean => {
-    const beside = lines[name]?.beside
+    const beside = [lines[name] ?? []].flat()[0]?.beside
     const plain = (shape[name] as z.ZodType).safeParse(undefined).data
     return plan[name] !== undefined && (beside ? told(beside) : String(plan[name]) !== String(plain))
   }
   return Object.fromEntries(
-    Object.entries(lines as Readonly<Record<string, Line>>).flatMap(([name, { label, show = String }]) =>
-      told(name) ? [[label, show(plan[name]!, plan)]] : [],
-    ),
+    Object.entries(lines as Readonly<Record<string, Entry>>).flatMap(([name, entry]) => {
+      const value = plan[name]!
+      const line = told(name) && [entry].flat().find(({ when }) => when?.(value, plan) ?? true)
+      return line ? [[line.label, (line.show ?? String)(value, plan)]] : []
+    }),
   )
 }
 
@@ -57,9 +64,11 @@ export const readLines = (
   found: Lines,
 ): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
-    Object.entries(lines as Readonly<Record<string, Line>>).flatMap(([name, { label, read }]) => {
-      const text = found[label]
-      const value = text === undefined ? undefined : read?.(text, found)
-      return value === undefined ? [] : [[name, value]]
-    }),
+    Object.entries(lines as Readonly<Record<string, Entry>>).flatMap(([name, entry]) =>
+      [entry].flat().flatMap(({ label, read }) => {
+        const text = found[label]
+        const value = text === undefined ? undefined : read?.(text, found)
+        return value === undefined ? [] : [[name, value]]
+      }),
+    ),
   )

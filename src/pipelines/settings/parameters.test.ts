@@ -70,7 +70,8 @@ test("samplers and schedules are known by A1111's names too", () => {
     settingsOf({ prompt: '', sampler, ...(scheduleType !== undefined && { scheduleType }) })
   assert.deepEqual(of('Euler a', 'SGM Uniform'), { sampler: 'euler_ancestral', schedule: 'sgm_uniform' })
   assert.deepEqual(of('DPM++ 2S a Karras'), { sampler: 'dpmpp_2s_ancestral', schedule: 'karras' })
-  assert.deepEqual(of('DPM++ 2M'), { sampler: 'dpmpp_2m' })
+  assert.deepEqual(of('DPM++ 2M', 'DDIM'), { sampler: 'dpmpp_2m', schedule: 'ddim_uniform' })
+  assert.deepEqual(of('DPM++ 2M', 'Align Your Steps'), { sampler: 'dpmpp_2m', schedule: 'ays' })
 })
 
 test('pictures of other tools are made again as those make them', () => {
@@ -78,6 +79,7 @@ test('pictures of other tools are made again as those make them', () => {
     settingsOf(parseParameters(`(red:1.2) heart\nSteps: 20, Seed: 7, Clip skip: 2, Version: ${made}`))
   assert.deepEqual(of('v1.10.1'), { profile: 'a1111', steps: 20, seed: 7, clipSkip: 2 })
   assert.equal(of('f2.0.1v1.10.1-previous').profile, 'a1111')
+  assert.equal(of('1.10.1').profile, 'a1111')
   assert.equal(of('stable-diffusion.cpp').profile, 'sdcpp')
   assert.equal(of(`latentkit ${version}`).profile, undefined)
 })
@@ -107,6 +109,7 @@ test('every setting that a picture tells is read again as it was', () => {
     deepCacheOuter: 1,
     controlFrom: [0, 0.25],
     controlTo: [0.5],
+    controlMode: ['prompt', 'balanced'],
     noiseSource: 'gpu',
     profile: 'a1111',
     seedDelta: 31337,

@@ -6,6 +6,9 @@ import { type GenerateSettings, generateSettings, settingsGroups } from './index
 import { readLines, toldLines } from './lines.js'
 import type { Plan } from './plan.js'
 
+/** The words of pictures are A1111's, where it has them. */
+const { names, scheduleNames }: Profile = profiles.a1111
+
 /** A plan's settings for the picture of an index, in A1111's words, with what was added to the model. */
 export function parametersOf(
   plan: Plan,
@@ -19,8 +22,8 @@ export function parametersOf(
     prompt,
     negativePrompt,
     steps,
-    sampler: samplers[sampler].label,
-    scheduleType: schedule,
+    sampler: names?.[sampler] ?? samplers[sampler].label,
+    scheduleType: scheduleNames?.[schedule] ?? schedule,
     cfgScale: guidance,
     seed: plan.seeds[index]!,
     width,
@@ -44,10 +47,14 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
   const { negativePrompt, steps, seed, width, height, extra = {} } = parameters
   // A1111 wrote the schedule behind the sampler's name once.
   const [, sampler, behind] = /^(.*?)(?: (Karras|Exponential))?$/.exec(parameters.sampler ?? '')!
-  const written = (parameters.scheduleType ?? behind)?.toLowerCase().replaceAll(' ', '_')
-  const schedule = generateSettings.shape.schedule.safeParse(written).data
+  const written = parameters.scheduleType ?? behind
+  const { seedDelta, ...read }: GenerateSettings = Object.assign(
+    {},
+    ...settingsGroups.map(group => readLines(group, extra)),
+  )
+  const profile = read.profile ?? toolOf(parameters.version)
   const settings = {
-    profile: toolOf(parameters.version),
+    profile,
     negativePrompt,
     steps,
     seed,
@@ -55,22 +62,31 @@ export function settingsOf(parameters: Parameters): GenerateSettings {
     height,
     guidance: parameters.cfgScale,
     sampler: sampler === '' ? undefined : samplerOf(sampler!),
-    schedule: written === undefined ? undefined : schedule,
-    ...Object.assign({}, ...settingsGroups.map(group => readLines(group, extra))),
+    schedule: written === undefined ? undefined : scheduleOf(written),
+    ...read,
+    seedDelta: profile === 'a1111' ? seedDelta : undefined,
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
 }
 
-/** The tool that made a picture, as far as its version tells: A1111's are `v1.10.1`, those of its fork Forge `f2.0.1v1.10.1`. */
+/**
+ * The tool that made a picture, as far as its version tells: A1111's are `v1.10.1`, `1.10.1` where it came without git,
+ * those of its fork Forge `f2.0.1v1.10.1`.
+ */
 function toolOf(version = ''): ProfileName | undefined {
   if (version.startsWith('stable-diffusion.cpp')) return 'sdcpp'
-  return /^(?:f[\d.]+)?v\d/.test(version) ? 'a1111' : undefined
+  return /^(?:(?:f[\d.]+)?v\d|\d+\.\d+\.\d+$)/.test(version) ? 'a1111' : undefined
+}
+
+/** A schedule by A1111's name, which it wrote in small letters once, or ours. */
+function scheduleOf(label: string): GenerateSettings['schedule'] {
+  const foreign = Object.entries(scheduleNames ?? {}).find(([, name]) => name.toLowerCase() === label.toLowerCase())
+  return generateSettings.shape.schedule.safeParse(foreign?.[0] ?? label.toLowerCase().replaceAll(' ', '_')).data
 }
 
 function samplerOf(label: string): SamplerName {
-  const foreign: Profile['names'] = profiles.a1111.names
   const found = Object.entries(samplers).find(([name, sampler]) =>
-    [name, sampler.label, foreign?.[name as SamplerName]].includes(label),
+    [name, sampler.label, names?.[name as SamplerName]].includes(label),
   )
   if (found) return found[0] as SamplerName
   const known = Object.values(samplers).map(sampler => sampler.label)

@@ -51,7 +51,7 @@ export const profile = settingsGroup({
       show: source => source.toUpperCase(),
       read: text => (text === 'CPU' ? 'cpu' : 'gpu'),
     },
-    seedDelta: { label: 'ENSD', read: ours },
+    seedDelta: { label: 'ENSD', read: Number },
     batchSize: { label: 'Batch size', read: ours },
     batchPlace: { label: 'Batch pos', read: ours },
   },

@@ -40,7 +40,10 @@ export const sampling = settingsGroup({
       ? { at: 'sigmaMin', message: `is ${sigmaMin}, not below sigmaMax, ${sigmaMax}` }
       : undefined,
   lines: {
-    eta: { label: 'Eta', read: Number },
+    eta: [
+      { label: 'Eta DDIM', when: (_, { sampler }) => sampler === 'ddim', read: Number },
+      { label: 'Eta', read: Number },
+    ],
     rho: { label: 'Schedule rho', read: Number },
     sigmaMin: { label: 'Schedule min sigma', read: Number },
     sigmaMax: { label: 'Schedule max sigma', read: Number },

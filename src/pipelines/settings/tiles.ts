@@ -27,7 +27,15 @@ export const tiles = settingsGroup({
       .describe('encode and decode by tiles of this side in pixels, which takes less memory (default all at once)'),
   },
   lines: {
-    seamless: { label: 'Seamless', read: oneOf(axes) },
+    seamless: [
+      {
+        label: 'Tiling',
+        when: axes => axes === 'xy',
+        show: () => 'True',
+        read: text => (text === 'True' ? 'xy' : undefined),
+      },
+      { label: 'Seamless', read: oneOf(axes) },
+    ],
     window: { label: 'Window', read: Number },
     windowOverlap: { label: 'Window overlap', beside: 'window', read: Number },
     tile: { label: 'Tile', read: Number },

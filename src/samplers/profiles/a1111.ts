@@ -75,6 +75,18 @@ export const a1111: Profile = {
     ddpm: 'DDPM',
     lcm: 'LCM',
   },
+  scheduleNames: {
+    uniform: 'Uniform',
+    normal: 'Normal',
+    karras: 'Karras',
+    exponential: 'Exponential',
+    polyexponential: 'Polyexponential',
+    sgm_uniform: 'SGM Uniform',
+    simple: 'Simple',
+    ddim_uniform: 'DDIM',
+    ays: 'Align Your Steps',
+    beta: 'Beta',
+  },
   schedules: [
     'uniform',
     'normal',

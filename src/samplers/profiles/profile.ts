@@ -104,6 +104,8 @@ export interface Profile {
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>
   /** What its pictures call samplers, where that is not the table's label. */
   readonly names?: Partial<Readonly<Record<SamplerName, string>>>
+  /** What its pictures call schedules, where that is not their name here. */
+  readonly scheduleNames?: Partial<Readonly<Record<SamplingSchedule, string>>>
   /** The schedules that it has. */
   readonly schedules: readonly SamplingSchedule[]
   /** Those of them that it has by a formula of its own. */
