@@ -17,13 +17,14 @@ export function packNumbers(dtype: Dtype | 'f64', data: ArrayLike<number>): Uint
     case 'i8':
       return bytesOf(Int8Array.from(data))
     case 'i4':
+    case 'u4':
       return nibbles(data)
   }
 }
 
 const bytesOf = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 
-/** Two numbers of -8 to 7 a byte, the first in the low half: ONNX's INT4. */
+/** Two numbers of -8 to 7, or of 0 to 15, a byte, the first in the low half: ONNX's INT4 and UINT4. */
 export function nibbles(data: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(Math.ceil(data.length / 2))
   for (let i = 0; i < data.length; i++) out[i >> 1]! |= (data[i]! & 15) << (4 * (i & 1))

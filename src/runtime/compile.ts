@@ -6,8 +6,9 @@ import type { DeviceHost } from './device-host.js'
 import type { ModelSpec } from './engine/engine-calls.js'
 import { checkFootprint } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
-import type { WeightPrecision } from './weight-forms.js'
-import { loadWeights, type Weights } from './weights.js'
+import type { Weights } from './weight-numbers.js'
+import type { WeightPrecision } from './weight-precision.js'
+import { loadWeights } from './weights.js'
 
 export interface CompileOptions {
   readonly training: boolean
@@ -37,8 +38,8 @@ export async function compileModel(
   { training, half = false, weights, precision = 'f32', fed = new Set() }: CompileOptions,
 ): Promise<CompiledModel> {
   const { name, limits, filesOnDisk } = host
-  const loaded = await loadWeights(program, weights, { fed, filesOnDisk, precision })
-  const small = precision !== 'f32'
+  const loaded = await loadWeights(program, weights, { fed, filesOnDisk, inPlace: name === 'cpu', precision })
+  const { small, externalData, held, folder } = loaded
   const target = await targetOf(host, training)
   const lowered = lower(loaded.program, { ...target, half, smallWeights: small })
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
@@ -54,7 +55,7 @@ export async function compileModel(
     double,
   })
   return {
-    model: { bytes, externalData: loaded.externalData, folder: loaded.folder, settled: training || small, double },
+    model: { bytes, externalData, held, folder, settled: training || small, double },
     checkSize,
   }
 }

@@ -12,7 +12,7 @@ export interface MemoryLimits {
   readonly total: number
 }
 
-const bytesOf: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, i64: 8, bool: 1, i8: 1, i4: 0.5 }
+const bytesOf: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2, i64: 8, bool: 1, i8: 1, i4: 0.5, u4: 0.5 }
 
 /**
  * Holds the largest tensor of a lowered program and the most memory that its tensors take together against limits.

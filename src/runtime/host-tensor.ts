@@ -53,6 +53,7 @@ const arrays = {
   bool: Uint8Array,
   i8: Int8Array,
   i4: Uint8Array,
+  u4: Uint8Array,
 } as const
 
 /** A tensor of any dtype over data of the fitting typed array. */

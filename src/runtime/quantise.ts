@@ -1,26 +1,21 @@
-import { nibbles } from '../compiler/pack.js'
+import { type BlockForm, type Blocks, emptyBlocks } from '../weights/blocks.js'
 
 /** Neighbours that share a scale. */
 export const blockSize = 32
 
-/** Weights as whole numbers of 8 or 4 bits, two to a byte, with a scale for each block. */
-export interface Quantised {
-  readonly numbers: Uint8Array<ArrayBuffer>
-  readonly scales: Float32Array<ArrayBuffer>
-}
-
 /**
- * Rounds weights, whose number 32 divides, to whole numbers, block by block, so that the largest of a block is met
- * exactly: 127 of 8 bits, -8 of 4. Those are the grids of GGUF's Q8_0 and Q4_0, so what was stored in them stays as it
- * is. Source: ggml, quantize_row_q8_0_ref and quantize_row_q4_0_ref.
+ * Rounds weights to whole numbers, block by block, so that the largest of a block is met exactly: 127 of 8 bits, -8 of 4.
+ * Those are the grids of GGUF's Q8_0 and Q4_0, so what was stored in them stays as it is. In 4 bits the scale then becomes
+ * the one that is nearest to all weights of the block for these whole numbers, by least squares.
+ * Source: ggml, quantize_row_q8_0_ref and quantize_row_q4_0_ref.
  */
-export function quantise(values: Float32Array, form: 'i8' | 'i4'): Quantised {
-  const [highest, met] = form === 'i8' ? [127, 127] : [7, -8]
-  const numbers = new Int8Array(values.length)
-  const scales = new Float32Array(values.length / blockSize)
+export function quantise(values: Float32Array, form: BlockForm): Blocks {
+  const [highest, met] = form.bits === 8 ? [127, 127] : [7, -8]
+  const blocks = emptyBlocks(values.length, form)
+  const { numbers, scales } = blocks
   for (let block = 0; block < scales.length; block++) {
-    const start = block * blockSize
-    const end = start + blockSize
+    const start = block * form.size
+    const end = start + form.size
     let largest = 0
     let size = 0
     for (let i = start; i < end; i++) {
@@ -37,6 +32,16 @@ export function quantise(values: Float32Array, form: 'i8' | 'i4'): Quantised {
       const number = ((values[i]! * inverse + 128.5) | 0) - 128
       numbers[i] = number > highest ? highest : number
     }
+    if (form.bits === 4) scales[block] = nearestScale(values, numbers, start, end)
   }
-  return { numbers: form === 'i8' ? new Uint8Array(numbers.buffer) : nibbles(numbers), scales }
+  return blocks
+}
+
+function nearestScale(values: Float32Array, numbers: Int8Array, start: number, end: number): number {
+  let [product, square] = [0, 0]
+  for (let i = start; i < end; i++) {
+    product += values[i]! * numbers[i]!
+    square += numbers[i]! ** 2
+  }
+  return square === 0 ? 0 : product / square
 }

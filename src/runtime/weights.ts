@@ -1,30 +1,23 @@
-import { realPath } from '#platform'
+import { collectGarbage, realPath } from '#platform'
 import type { TensorBytes } from '../compiler/onnx.js'
-import { LatentkitError } from '../platform/errors.js'
-import type { Parameter, Program } from '../tensor/program.js'
-import { sameShape, show } from '../tensor/shape.js'
-import { float32ToFloat16, type TensorData, toFloat32 } from '../weights/dtypes.js'
-import type { StoredTensor, TensorFile, TensorInfo } from '../weights/tensor-file.js'
-import type { HostTensor } from './host-tensor.js'
-import { quantise } from './quantise.js'
-import { formIn, scalesOf, type WeightForm, type WeightPrecision, withStoredForms } from './weight-forms.js'
-
-export type Weight = HostTensor | TensorData | StoredTensor
-
-/** Values of parameters by name: a Map, or the `tensors` of an opened .safetensors file. */
-export interface WeightSource {
-  get(name: string): Weight | undefined
-}
-
-/** Where the values of parameters come from: a source, or an opened file of any format. */
-export type Weights = WeightSource | Pick<TensorFile<TensorInfo | StoredTensor>, 'tensors' | 'read'>
+import type { Program } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
+import type { StoredTensor } from '../weights/tensor-file.js'
+import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
+import { withStoredForms } from './weight-forms.js'
+import { type FoundWeight, foundWeight, type HeldNumbers, inForm, type Weights } from './weight-numbers.js'
+import { formsUnder, type WeightPrecision } from './weight-precision.js'
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {
   /** The program, with its parameters in the form in which they are stored. */
   readonly program: Program
+  /** Whether weights are held in fewer bits and made float32 in every run. */
+  readonly small: boolean
   readonly bytes: ReadonlyMap<string, TensorBytes>
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array<ArrayBuffer> }[]
+  /** Weights that are no part of the model: it is fed them in every run. */
+  readonly held: HostTensors
   /** The folder that holds all weight files. */
   readonly folder: string | undefined
 }
@@ -34,6 +27,8 @@ export interface WeightOptions {
   readonly fed: ReadonlySet<string>
   /** Whether the device can read files by itself. */
   readonly filesOnDisk: boolean
+  /** Whether the device computes from JavaScript's memory without a copy. */
+  readonly inPlace?: boolean
   /** In how many bits large weights are held; as float32, and as float16 where they are stored so, by default. */
   readonly precision?: WeightPrecision | undefined
 }
@@ -41,42 +36,62 @@ export interface WeightOptions {
 /** A model holds 2 GiB at most, its weights included. */
 const mostInline = 2 ** 30
 
+/** Bytes that are let go of before the collector is asked to hurry. */
+const mostGarbage = 2 ** 27
+
 /**
- * Finds the weights of a program's parameters.
+ * Finds the weights of a program's parameters, and makes them what they are held as one by one.
  *
  * @throws LatentkitError where one is missing, RangeError where its shape differs.
  */
 export async function loadWeights(
   program: Program,
   weights: Weights,
-  { fed, filesOnDisk, precision = 'f32' }: WeightOptions,
+  { fed, filesOnDisk, inPlace = false, precision = 'f32' }: WeightOptions,
 ): Promise<LoadedWeights> {
-  const inMemory: { name: string; data: Uint8Array<ArrayBuffer> }[] = []
-  let inFiles: { name: string; path: string; weight: StoredTensor }[] = []
-  const forms = new Map<string, WeightForm>()
-  // Whole numbers are made here, in memory; the runtime takes weights from files or from memory, not from both.
-  const mayStay = filesOnDisk && (precision === 'f32' || precision === 'f16')
-  for (const wanted of program.parameters) {
-    const { name } = wanted
-    if (fed.has(name)) continue
-    const weight = await find(wanted, weights)
-    const half = weight.dtype === 'F16' || weight.dtype === 'f16'
-    const form = formIn(precision, wanted, half)
-    if (form !== 'f32') forms.set(name, form)
-    const path = 'source' in weight ? weight.source.path : undefined
-    const asItIs = form === (half ? 'f16' : 'f32') && (half || weight.dtype === 'F32')
-    if ('source' in weight && path !== undefined && mayStay && asItIs) {
-      inFiles.push({ name, path: await realPath(path), weight })
-    } else inMemory.push(...(await inForm(name, weight, form)))
+  const found = program.parameters
+    .filter(({ name }) => !fed.has(name))
+    .map(parameter => foundWeight(parameter, weights))
+  const forms = formsUnder(precision, found)
+  const small = precision !== 'f32' && [...forms.values()].some(form => form !== 'f32')
+  const holds = small && inPlace
+  // The runtime takes weights from files or from memory, not from both; what it is fed is neither.
+  const mayStay =
+    filesOnDisk && ![...forms.values()].some(form => typeof form !== 'string' && (form.bits === 4 || !holds))
+  const held: Record<string, HostTensor> = {}
+  const inMemory: HeldNumbers[] = []
+  let inFiles: { weight: FoundWeight; path: string; stored: StoredTensor }[] = []
+  let garbage = 0
+  for (const weight of found) {
+    const { parameter, half, dtype, stored } = weight
+    const form = forms.get(parameter.name)!
+    const asItIs = form === (half ? 'f16' : 'f32') && (half || dtype === 'F32')
+    if (stored?.source.path !== undefined && mayStay && asItIs) {
+      inFiles.push({ weight, path: await realPath(stored.source.path), stored })
+      continue
+    }
+    for (const numbers of await inForm(weight, form)) {
+      // The runtime's tensors for Node have no type of 4 bits.
+      if (!holds || numbers.dtype === 'i4' || numbers.dtype === 'u4') inMemory.push(numbers)
+      else held[numbers.name] = hostTensorOf(numbers.dtype, numbers.shape, numbers.data as HostTensor['data'])
+    }
+    garbage += 4 * sizeOf(parameter.shape)
+    if (garbage < mostGarbage) continue
+    collectGarbage()
+    garbage = 0
   }
   // The others become part of the model itself, as far as it may grow; else all are read.
-  if (inMemory.reduce((sum, { data }) => sum + data.length, 0) > mostInline) {
-    for (const { name, weight } of inFiles) inMemory.push({ name, data: await read(weight) })
+  if (inMemory.reduce((sum, { data }) => sum + data.byteLength, 0) > mostInline) {
+    for (const { weight } of inFiles) inMemory.push(...(await inForm(weight, weight.half ? 'f16' : 'f32')))
     inFiles = []
   }
   const bytes = new Map<string, TensorBytes>()
   const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
-  for (const { name, data } of inMemory) {
+  for (const {
+    name,
+    data: { buffer, byteOffset, byteLength },
+  } of inMemory) {
+    const data = new Uint8Array(buffer, byteOffset, byteLength)
     if (data.length < 128 || inFiles.length > 0) bytes.set(name, { kind: 'inline', data })
     else {
       bytes.set(name, { kind: 'external', file: `memory/${name}`, offset: 0, length: data.length })
@@ -84,48 +99,13 @@ export async function loadWeights(
     }
   }
   const folder = commonFolder(inFiles.map(({ path }) => path))
-  for (const { name, path, weight } of inFiles) {
-    const { begin, end } = weight
-    bytes.set(name, { kind: 'external', file: path.slice(folder!.length), offset: begin, length: end - begin })
+  for (const { weight, path, stored } of inFiles) {
+    const { begin, end } = stored
+    const file = path.slice(folder!.length)
+    bytes.set(weight.parameter.name, { kind: 'external', file, offset: begin, length: end - begin })
   }
-  return { program: withStoredForms(program, forms), bytes, externalData, folder }
+  return { program: withStoredForms(program, forms), small, bytes, externalData, held, folder }
 }
-
-async function find({ name, shape }: Parameter, weights: Weights): Promise<Weight> {
-  const found = 'get' in weights ? weights.get(name) : weights.tensors.get(name)
-  if (found === undefined)
-    throw new LatentkitError(`Cannot load the weights: there is no "${name}" ${show(shape)} among them`)
-  if (!sameShape(found.shape, shape)) {
-    throw new RangeError(`Cannot load the weights: "${name}" has shape ${show(found.shape)}, expected ${show(shape)}`)
-  }
-  if ('read' in weights && !('source' in found)) return weights.read(name)
-  return found as Weight
-}
-
-/** A weight in a form, by the names of the parameters that hold it. */
-async function inForm(name: string, weight: Weight, form: WeightForm) {
-  const bytes = await read(weight)
-  const half = weight.dtype === 'F16' || weight.dtype === 'f16'
-  if (form === 'f32' || (form === 'f16' && half)) return [{ name, data: bytes }]
-  const values = toFloat32({ dtype: half ? 'F16' : 'F32', shape: weight.shape, bytes })
-  if (form === 'f16') return [{ name, data: copyOf(float32ToFloat16(values)) }]
-  const { numbers, scales } = quantise(values, form)
-  return [
-    { name, data: numbers },
-    { name: scalesOf(name), data: copyOf(scales) },
-  ]
-}
-
-/** A copy of a weight's bytes: float16 as it is, everything else as float32. */
-async function read(weight: Weight): Promise<Uint8Array<ArrayBuffer>> {
-  if ('data' in weight) return copyOf(weight.data)
-  const { dtype, shape } = weight
-  const stored = 'source' in weight ? await weight.source.read(weight.begin, weight.end - weight.begin) : weight.bytes
-  return copyOf(dtype === 'F16' ? stored : toFloat32({ dtype, shape, bytes: stored }))
-}
-
-const copyOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBuffer> =>
-  new Uint8Array(buffer, byteOffset, byteLength).slice()
 
 /** The longest folder, with its separator at the end, that all paths begin with. */
 function commonFolder(paths: readonly string[]): string | undefined {

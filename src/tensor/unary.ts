@@ -69,7 +69,7 @@ const castOperation: Operation<{ to: Dtype }> = {
     to === 'i64' ? x!.data.map(Math.trunc) : to === 'bool' ? x!.data.map(v => +(v !== 0)) : x!.data,
   reorder: attributes => attributes,
   emit: (to, inputs, { attributes }) =>
-    to.node('Cast', inputs, { to: { f32: 1, f16: 10, i64: 7, bool: 9, i8: 3, i4: 22 }[attributes.to] }),
+    to.node('Cast', inputs, { to: { f32: 1, f16: 10, i64: 7, bool: 9, i8: 3, i4: 22, u4: 21 }[attributes.to] }),
   gradient: (g, { inputs: [x] }) => [x!.dtype === 'f32' || x!.dtype === 'f16' ? cast(g, x!.dtype) : undefined],
 }
 

@@ -1,3 +1,4 @@
+import { type BlockForm, type Blocks, emptyBlocks } from './blocks.js'
 import { type DType, float16At } from './dtypes.js'
 
 /** How a GGUF type stores elements: in blocks of `elements`, of `bytes` each. */
@@ -11,13 +12,15 @@ interface PlainType {
   readonly plain: DType
 }
 
-interface QuantisedType {
+/** All of these are whole numbers with scales; what the K-quants call groups of a block are the blocks of the form. */
+export interface QuantisedType {
   readonly name: string
   readonly elements: number
   readonly bytes: number
   readonly plain?: undefined
-  /** Writes the elements of one block to `out` from `to` on. */
-  decode(block: Uint8Array, out: Float32Array, to: number): void
+  readonly form: BlockForm
+  /** Writes what one block holds: its numbers from `at` on, scales and offsets from `group` on. */
+  decode(block: Uint8Array, to: Blocks, at: number, group: number): void
 }
 
 const plain = (name: string, bytes: number, dtype: DType): PlainType => ({ name, elements: 1, bytes, plain: dtype })
@@ -33,16 +36,16 @@ function nibbles(
     name,
     elements: 32,
     bytes: low + 16,
-    decode(block, out, to) {
-      const scale = float16At(block, 0)
-      // Adding -0 changes nothing, not even the sign of a zero.
-      const add = minimum ? float16At(block, 2) : -0
+    form: { bits: fifth ? 8 : 4, size: 32, offset: minimum },
+    decode(block, { numbers, scales, offsets }, at, group) {
+      scales[group] = float16At(block, 0)
+      if (minimum) offsets![group] = float16At(block, 2)
       for (let i = 0; i < 16; i++) {
         const byte = block[low + i]!
         const first = fifth ? ((block[bits + (i >> 3)]! >> (i & 7)) & 1) << 4 : 0
         const second = fifth ? ((block[bits + 2 + (i >> 3)]! >> (i & 7)) & 1) << 4 : 0
-        out[to + i] = scale * ((byte & 15) + first - shift) + add
-        out[to + 16 + i] = scale * ((byte >> 4) + second - shift) + add
+        numbers[at + i] = (byte & 15) + first - shift
+        numbers[at + 16 + i] = (byte >> 4) + second - shift
       }
     },
   }
@@ -52,9 +55,10 @@ const q8: QuantisedType = {
   name: 'Q8_0',
   elements: 32,
   bytes: 34,
-  decode(block, out, to) {
-    const scale = float16At(block, 0)
-    for (let i = 0; i < 32; i++) out[to + i] = scale * signed(block[2 + i]!)
+  form: { bits: 8, size: 32, offset: false },
+  decode(block, { numbers, scales }, at, group) {
+    scales[group] = float16At(block, 0)
+    for (let i = 0; i < 32; i++) numbers[at + i] = block[2 + i]!
   },
 }
 
@@ -67,14 +71,15 @@ const q2k: QuantisedType = {
   name: 'Q2_K',
   elements: 256,
   bytes: 84,
-  decode(block, out, to) {
+  form: { bits: 4, size: 16, offset: true },
+  decode(block, { numbers, scales, offsets }, at, group) {
     const scale = float16At(block, 80)
     const minimum = float16At(block, 82)
-    for (let i = 0; i < 256; i++) {
-      const packed = block[i >> 4]!
-      const value = (block[16 + quarterByte(i)]! >> quarterShift(i)) & 3
-      out[to + i] = scale * (packed & 15) * value - minimum * (packed >> 4)
+    for (let i = 0; i < 16; i++) {
+      scales[group + i] = scale * (block[i]! & 15)
+      offsets![group + i] = -minimum * (block[i]! >> 4)
     }
+    for (let i = 0; i < 256; i++) numbers[at + i] = (block[16 + quarterByte(i)]! >> quarterShift(i)) & 3
   },
 }
 
@@ -87,15 +92,17 @@ const q3k: QuantisedType = {
   name: 'Q3_K',
   elements: 256,
   bytes: 110,
-  decode(block, out, to) {
+  form: { bits: 4, size: 16, offset: false },
+  decode(block, { numbers, scales }, at, group) {
     const scale = float16At(block, 108)
+    for (let i = 0; i < 16; i++) {
+      const low = (block[96 + (i & 7)]! >> (i < 8 ? 0 : 4)) & 15
+      const high = (block[104 + (i & 3)]! >> (2 * (i >> 2))) & 3
+      scales[group + i] = scale * ((low | (high << 4)) - 32)
+    }
     for (let i = 0; i < 256; i++) {
-      const group = i >> 4
-      const low = (block[96 + (group & 7)]! >> (group < 8 ? 0 : 4)) & 15
-      const high = (block[104 + (group & 3)]! >> (2 * (group >> 2))) & 3
       const third = (block[i & 31]! >> (i >> 5)) & 1
-      const value = ((block[32 + quarterByte(i)]! >> quarterShift(i)) & 3) - (third ? 0 : 4)
-      out[to + i] = scale * ((low | (high << 4)) - 32) * value
+      numbers[at + i] = ((block[32 + quarterByte(i)]! >> quarterShift(i)) & 3) - (third ? 0 : 4)
     }
   },
 }
@@ -107,18 +114,19 @@ function grouped(name: string, fifth: boolean): QuantisedType {
     name,
     elements: 256,
     bytes: low + 128,
-    decode(block, out, to) {
+    form: { bits: fifth ? 8 : 4, size: 32, offset: true },
+    decode(block, { numbers, scales, offsets }, at, group) {
       const scale = float16At(block, 0)
       const minimum = float16At(block, 2)
-      for (let group = 0; group < 8; group++) {
-        const [a, b, c] = [block[4 + (group & 3)]!, block[8 + (group & 3)]!, block[12 + (group & 3)]!]
-        const groupScale = scale * (group < 4 ? a & 63 : (c & 15) | ((a >> 6) << 4))
-        const groupMinimum = minimum * (group < 4 ? b & 63 : (c >> 4) | ((b >> 6) << 4))
-        for (let i = 0; i < 32; i++) {
-          const four = (block[low + (group >> 1) * 32 + i]! >> (group & 1 ? 4 : 0)) & 15
-          const value = four + (fifth ? ((block[16 + i]! >> group) & 1) << 4 : 0)
-          out[to + group * 32 + i] = groupScale * value - groupMinimum
-        }
+      for (let i = 0; i < 8; i++) {
+        const [a, b, c] = [block[4 + (i & 3)]!, block[8 + (i & 3)]!, block[12 + (i & 3)]!]
+        scales[group + i] = scale * (i < 4 ? a & 63 : (c & 15) | ((a >> 6) << 4))
+        offsets![group + i] = -minimum * (i < 4 ? b & 63 : (c >> 4) | ((b >> 6) << 4))
+      }
+      for (let i = 0; i < 256; i++) {
+        const [part, place] = [i >> 5, i & 31]
+        const four = (block[low + (part >> 1) * 32 + place]! >> (part & 1 ? 4 : 0)) & 15
+        numbers[at + i] = four + (fifth ? ((block[16 + place]! >> part) & 1) << 4 : 0)
       }
     },
   }
@@ -129,12 +137,14 @@ const q6k: QuantisedType = {
   name: 'Q6_K',
   elements: 256,
   bytes: 210,
-  decode(block, out, to) {
+  form: { bits: 8, size: 16, offset: false },
+  decode(block, { numbers, scales }, at, group) {
     const scale = float16At(block, 208)
+    for (let i = 0; i < 16; i++) scales[group + i] = scale * signed(block[192 + i]!)
     for (let i = 0; i < 256; i++) {
       const four = (block[(i >> 7) * 64 + (i & 63)]! >> (i & 64 ? 4 : 0)) & 15
       const two = (block[128 + quarterByte(i)]! >> quarterShift(i)) & 3
-      out[to + i] = scale * signed(block[192 + (i >> 4)]!) * ((four | (two << 4)) - 32)
+      numbers[at + i] = (four | (two << 4)) - 32
     }
   },
 }
@@ -161,11 +171,12 @@ export const blockTypes: ReadonlyMap<number, BlockType> = new Map<number, BlockT
   [30, plain('BF16', 2, 'BF16')],
 ])
 
-/** The elements of whole blocks as float32: scale times integer, plus minimum, rounded once. */
-export function dequantise({ elements, bytes: size, decode }: QuantisedType, bytes: Uint8Array): Float32Array {
-  const out = new Float32Array((bytes.length / size) * elements)
-  for (let block = 0; block * size < bytes.length; block++) {
-    decode(bytes.subarray(block * size, (block + 1) * size), out, block * elements)
+/** The blocks that lie in a file as what they hold. No scale loses anything: 11 bits times 8 at most. */
+export function blocksOf({ elements, bytes: size, form, decode }: QuantisedType, bytes: Uint8Array): Blocks {
+  const count = bytes.length / size
+  const blocks = emptyBlocks(count * elements, form)
+  for (let i = 0; i < count; i++) {
+    decode(bytes.subarray(i * size, (i + 1) * size), blocks, i * elements, (i * elements) / form.size)
   }
-  return out
+  return blocks
 }

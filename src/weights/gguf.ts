@@ -1,14 +1,15 @@
 import type { FileSource } from '../platform/types.js'
-import type { TensorData } from './dtypes.js'
-import { dequantise } from './gguf-blocks.js'
+import { widened } from './blocks.js'
+import { blocksOf, type QuantisedType } from './gguf-blocks.js'
 import { type GgufEntry, type GgufValue, parseGguf } from './gguf-header.js'
 import { readGrowing } from './growing.js'
-import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo, wantedTensor } from './tensor-file.js'
+import { computedTensor, readStored } from './stored.js'
+import { closingOnError, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
 
 /** The vocabularies of large language models have some megabytes. */
 const largestHead = 256 << 20
 
-export interface GgufFile extends TensorFile<TensorInfo | StoredTensor> {
+export interface GgufFile extends TensorFile<StoredTensor> {
   /** The metadata with its types; `metadata` has the texts of it. */
   readonly values: ReadonlyMap<string, GgufValue>
 }
@@ -26,9 +27,10 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
   const { values, tensors: entries } = await closingOnError(source, () =>
     readGrowing(source, 0, largestHead, bytes => parseGguf(bytes, source.size, source.name)),
   )
-  const tensors = new Map<string, TensorInfo | StoredTensor>()
+  const tensors = new Map<string, StoredTensor>()
   for (const [name, { type, shape, begin, end }] of entries) {
-    tensors.set(name, type.plain ? { dtype: type.plain, shape, source, begin, end } : { dtype: 'F32', shape })
+    if (type.plain) tensors.set(name, { dtype: type.plain, shape, source, begin, end })
+    else tensors.set(name, inBlocks(source, { type, shape, begin, end }))
   }
   const metadata = new Map<string, string>()
   for (const [key, { value }] of values) if (typeof value === 'string') metadata.set(key, value)
@@ -38,13 +40,14 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
     metadata,
     values,
     tensors,
-    read: async name => readEntry(source, wantedTensor(source.name, entries, name)),
+    read: async name => readStored(wantedTensor(source.name, tensors, name)),
     close: () => source.close(),
   }
 }
 
-async function readEntry(source: FileSource, { type, shape, begin, end }: GgufEntry): Promise<TensorData> {
-  const bytes = await source.read(begin, end - begin)
-  if (type.plain) return { dtype: type.plain, shape, bytes }
-  return { dtype: 'F32', shape, bytes: new Uint8Array(dequantise(type, bytes).buffer) }
+/** A tensor that is widened when it is read. */
+function inBlocks(source: FileSource, { type, shape, begin, end }: GgufEntry & { type: QuantisedType }): StoredTensor {
+  const read = async () => blocksOf(type, await source.read(begin, end - begin))
+  const bytes = async () => new Uint8Array(widened(await read()).buffer)
+  return { ...computedTensor(source.name, { dtype: 'F32', shape }, bytes), blocks: { form: type.form, read } }
 }

@@ -45,10 +45,10 @@ export async function readStored({ dtype, shape, source, begin, end }: StoredTen
 
 /** Some of the rows of a tensor, where it lies. */
 export function rowsOf(tensor: StoredTensor, first: number, count: number): StoredTensor {
-  const { dtype, shape, begin } = tensor
+  const { dtype, shape, source, begin } = tensor
   const rest = shape.slice(1)
   const row = elementCount(rest) * dtypeBytes[dtype]
-  return { ...tensor, shape: [count, ...rest], begin: begin + first * row, end: begin + (first + count) * row }
+  return { dtype, shape: [count, ...rest], source, begin: begin + first * row, end: begin + (first + count) * row }
 }
 
 /** Rows of tensors of one type, one below the other; they are read when the result is. */

@@ -1,5 +1,6 @@
 import { FileError } from '../platform/errors.js'
 import type { FileSource } from '../platform/types.js'
+import type { BlockForm, Blocks } from './blocks.js'
 import type { DType, TensorData } from './dtypes.js'
 
 /** Element type and shape of a stored tensor. */
@@ -13,6 +14,14 @@ export interface StoredTensor extends TensorInfo {
   readonly source: FileSource
   readonly begin: number
   readonly end: number
+  /** Where it is stored in blocks: these as they are. */
+  readonly blocks?: StoredBlocks | undefined
+}
+
+/** A tensor's blocks, read when asked for. */
+export interface StoredBlocks {
+  readonly form: BlockForm
+  read(): Promise<Blocks>
 }
 
 /** What every reader of weights gives: names and shapes at once, the elements when asked for. */

@@ -14,6 +14,8 @@ export interface ModelSpec {
   /** Whether the model computes in f64. */
   readonly double: boolean
   readonly state?: StateUse
+  /** Weights that stay in memory as they are and are fed in every run: the runtime makes no copy of these. */
+  readonly held?: HostTensors
   /** Outputs that stay in the device's memory. */
   readonly onDevice?: readonly string[]
 }

@@ -10,11 +10,13 @@ import { HostState } from '../state/host-state.js'
 import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
 import { executionProviders, sessionOptions } from './session-options.js'
 
-const typeNames = { f32: 'float32', f16: 'float16', i64: 'int64', bool: 'bool' } as const
+const typeNames = { f32: 'float32', f16: 'float16', i64: 'int64', bool: 'bool', i8: 'int8' } as const
 const dtypes = { float32: 'f32', float16: 'f16', int64: 'i64', bool: 'bool' } as const
 
 interface Session {
   readonly session: InferenceSession
+  /** Weights that are fed in every run, from where they lie. */
+  readonly held: Feeds
   readonly use: StateUse | undefined
 }
 
@@ -50,16 +52,17 @@ export class Engine implements EngineCalls {
 
   async createSession(model: ModelSpec): Promise<number> {
     const id = this.#next++
-    this.#sessions.set(id, { session: await this.#load(model), use: model.state })
-    // The session has copies of the weights that were handed in.
+    const held = this.#tensors(model.held ?? {})
+    this.#sessions.set(id, { session: await this.#load(model), held, use: model.state })
+    // The session has copies of the weights that were handed in, but for those that it is fed.
     if (model.externalData.length > 0) collectGarbage()
     return id
   }
 
   async run(id: number, inputs: HostTensors): Promise<HostTensors> {
-    const { session, use } = this.#session(id)
+    const { session, held, use } = this.#session(id)
     const fed = use && { ...this.#state(use.id).feeds(use), ...this.#beside(use) }
-    return this.#results(await session.run({ ...this.#tensors(inputs), ...fed }))
+    return this.#results(await session.run({ ...this.#tensors(inputs), ...held, ...fed }))
   }
 
   async accumulate(id: number, inputs: HostTensors, scale: number): Promise<HostTensors> {
