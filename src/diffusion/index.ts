@@ -14,6 +14,7 @@ export {
 export { type PlanOptions, type SchedulePlan, schedulePlan } from './diffusers/plan.js'
 export { type CompvisStart, compvisStart, type DiffusersStart, diffusersStart } from './image-to-image.js'
 export { sampleDeviation, scaleByStd } from './latent-scale.js'
+export { klOptimalSigmas } from './level-curves.js'
 export { linspace } from './linspace.js'
 export { type ModelNoise, type ModelPrediction, type ModelSchedule, modelSchedule } from './model-schedule.js'
 export {

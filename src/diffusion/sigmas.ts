@@ -117,14 +117,18 @@ export function interpolatedIndex(table: ArrayLike<number>, value: number): numb
 }
 
 /**
- * `steps` + 1 falling levels at equally spaced times from the last timestep to the first, between timesteps interpolated
- * in log alpha; `t` is what the network is told.
+ * `steps` + 1 falling levels at equally spaced times from the last timestep (`start`, in shares of all) to the first, between
+ * timesteps interpolated in log alpha; `t` is what the network is told.
  *
  * Source: stablediffusion, ldm/models/diffusion/dpm_solver/dpm_solver.py, NoiseScheduleVP (discrete), time_uniform.
  */
-export function timeUniformLevels(alphasCumprod: ArrayLike<number>, steps: number): { sigma: number; t: number }[] {
+export function timeUniformLevels(
+  alphasCumprod: ArrayLike<number>,
+  steps: number,
+  start = 1,
+): { sigma: number; t: number }[] {
   const n = alphasCumprod.length
-  return Array.from(linspace(1, 1 / n, steps + 1), time => {
+  return Array.from(linspace(start, 1 / n, steps + 1), time => {
     const index = time * n - 1
     const low = Math.min(Math.max(Math.floor(index), 0), n - 2)
     const logOf = (i: number) => Math.log(alphasCumprod[i]!)

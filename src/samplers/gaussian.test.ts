@@ -88,6 +88,7 @@ const orders: Partial<Record<SamplerName, number>> = {
   dpm_2: 2,
   dpmpp_2s: 2,
   dpmpp_2m: 2,
+  dpmpp_2m_v2: 2,
   uni_pc: 2,
   deis: 2,
   // Its last step is of first order.

@@ -5,6 +5,7 @@ import { tcd } from './distilled/tcd.js'
 import { flowEuler, flowHeun } from './flow/rectified-flow.js'
 import { denoiser, type GuidedNetwork, type ModelOptions, predictor, scale } from './model.js'
 import { deis } from './multistep/deis.js'
+import { dpmpp2mV2 } from './multistep/dpmpp-2m-v2.js'
 import { dpmppMultistep } from './multistep/dpmpp-multistep.js'
 import { erSde } from './multistep/er-sde.js'
 import { gradientEstimation } from './multistep/gradient-estimation.js'
@@ -128,6 +129,7 @@ export const samplers = {
     'DPM++ 2M',
     eachOnce((denoise, x, sigmas, { lowerOrderFinal }) => dpmppMultistep(denoise, x, sigmas, { lowerOrderFinal })),
   ),
+  dpmpp_2m_v2: flowing('DPM++ 2M v2', eachOnce(dpmpp2mV2)),
   dpmpp_sde: noisy('DPM++ SDE', eachOnce(dpmppSde)),
   dpmpp_2m_sde: noisy(
     'DPM++ 2M SDE',

@@ -2,15 +2,23 @@ import {
   betaSigmas,
   compvisSteps,
   ddimTimesteps,
+  discreteSigmas,
+  klOptimalSigmas,
+  type Levels,
+  levelOfSigma,
   levelsByFormula,
   logLinear,
   type Step,
   schedules,
+  stepsBetween,
+  timedLevel,
+  timeUniformLevels,
 } from '../../diffusion/index.js'
 import { resizeImage } from '../../image/index.js'
-import type { SamplerName } from '../table.js'
+import { unipc } from '../multistep/unipc.js'
+import type { SamplerName, SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
-import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
+import { fromNoiseAlone, kDiffusionSteps, type Profile, type WayRequest } from './profile.js'
 
 /** modules/sd_samplers_kdiffusion.py, samplers_k_diffusion; where no scheduler is named, that of the model itself. */
 const own = { schedule: 'normal' } as const
@@ -27,7 +35,7 @@ const aligned = {
 
 const toByte = (share: number) => Math.round(share * 255)
 
-const byTimesteps = (sampler: SamplerName) => sampler === 'ddim' || sampler === 'plms'
+const byTimesteps = (sampler: SamplerName) => sampler === 'ddim' || sampler === 'plms' || sampler === 'uni_pc'
 
 /**
  * The steps of DDIM and PLMS: those of the original, of which the last is left out, so that a picture ends at timestep 1
@@ -37,6 +45,44 @@ function timestepSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] 
   const last = alphasCumprod.length - 1
   const rising = ddimTimesteps('uniform', steps, alphasCumprod.length).map(t => Math.min(t, last))
   return compvisSteps(alphasCumprod, rising).slice(0, -1)
+}
+
+/**
+ * The steps of UniPC: as many as the original's timesteps are, but evenly spaced in time (modules/models/diffusion/uni_pc).
+ * From a picture they start a timestep above the last of those that are taken, and the picture is noised to the next.
+ */
+function unifiedSteps({ alphasCumprod, steps, strength }: WayRequest): Step[] {
+  const rising = ddimTimesteps('uniform', steps, alphasCumprod.length).map(t => Math.min(t, alphasCumprod.length - 1))
+  const taken = strength === undefined ? rising.length : stepsOfPicture(steps, strength)
+  const start = strength === undefined ? 1 : ((rising[taken - 1] ?? 0) + 1) / alphasCumprod.length
+  const levels = timeUniformLevels(alphasCumprod, taken, start).map(({ sigma, t }) => ({ t, ...levelOfSigma(sigma) }))
+  const noised = strength === undefined ? [] : [timedLevel(alphasCumprod, rising[taken]!)]
+  return stepsBetween([...noised, ...levels]).slice(0, -1)
+}
+
+const stepsOfPicture = (steps: number, strength: number) => Math.floor(Math.min(strength, 0.999) * steps)
+
+/** modules/sd_samplers_timesteps_impl.py, unipc, with the settings that the interface comes with. */
+const unified: SigmaLoop = (denoise, x, sigmas) =>
+  unipc(denoise, x, sigmas, { order: Math.min(3, sigmas.length - 1), variant: 'bh1', lowerOrderFinal: true })
+
+/** Levels of the model as LCM knows it: every 20th of its timesteps, the nearest of which it is told (sd_samplers_lcm.py). */
+function distilled(levels: Levels): Levels {
+  return (alphasCumprod, steps, options) => {
+    const stride = Math.floor(alphasCumprod.length / 50)
+    const known = Float32Array.from({ length: 50 }, (_, i) => alphasCumprod[(i + 1) * stride - 1]!)
+    const { sigmaToT } = discreteSigmas(known)
+    return levels(known, steps, options).map(level => ({
+      ...level,
+      t: (sigmaToT(level.sigma / level.alpha, true) + 1) * stride - 1,
+    }))
+  }
+}
+
+/** Steps that end at the lowest level: its KL-optimal levels have no 0 after them. */
+function endingAtLowest(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
+  const end = { alpha: 1, sigma: discreteSigmas(alphasCumprod).sigmas[0]! }
+  return steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step))
 }
 
 /**
@@ -64,8 +110,10 @@ export const a1111: Profile = {
     dpm_fast: { ...own, open: true },
     dpm_adaptive: { ...own, open: true },
     restart: karras,
+    lcm: own,
     ddim: timesteps,
     plms: timesteps,
+    uni_pc: { ...timesteps, loop: unified },
   },
   names: {
     euler_ancestral: 'Euler a',
@@ -86,6 +134,7 @@ export const a1111: Profile = {
     ddim_uniform: 'DDIM',
     ays: 'Align Your Steps',
     beta: 'Beta',
+    kl_optimal: 'KL Optimal',
   },
   schedules: [
     'uniform',
@@ -99,6 +148,7 @@ export const a1111: Profile = {
     'ays',
     'ays_sdxl',
     'beta',
+    'kl_optimal',
   ],
   formulas: {
     // Its uniform steps are k-diffusion's.
@@ -106,20 +156,23 @@ export const a1111: Profile = {
     ays: levelsByFormula(n => logLinear(aligned.sd1, n)),
     ays_sdxl: levelsByFormula(n => logLinear(aligned.sdxl, n)),
     beta: levelsByFormula(betaSigmas),
+    kl_optimal: levelsByFormula((n, low, high) => klOptimalSigmas(n + 1, low, high)),
   },
   way(request, rules, levels) {
     const { sampler, alphasCumprod, steps } = request
+    if (sampler === 'uni_pc') return { steps: unifiedSteps(request), startScale: 1 }
     if (byTimesteps(sampler)) return { steps: timestepSteps(alphasCumprod, steps), startScale: 1 }
     // A checkpoint's buffers are float32 there, and the ends of the levels are theirs to the last digit.
     const rounded = { ...request, alphasCumprod: Float32Array.from(alphasCumprod) }
-    return fromNoiseAlone(kDiffusionSteps(rounded, rules, levels))
+    const all = kDiffusionSteps(rounded, rules, sampler === 'lcm' ? distilled(levels) : levels)
+    return fromNoiseAlone(request.schedule === 'kl_optimal' ? endingAtLowest(all, rounded.alphasCumprod) : all)
   },
   // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
   // modules/processing.py, process_images_inner: x_sample.astype(np.uint8).
   rounding: 'truncate',
   fromPicture: {
     taken: (steps, strength, sampler) =>
-      Math.floor(Math.min(strength, 0.999) * steps) + (byTimesteps(sampler) ? -1 : 1),
+      stepsOfPicture(steps, strength) + (sampler === 'uni_pc' ? 0 : byTimesteps(sampler) ? -1 : 1),
     above: byTimesteps,
     pathOverAll: true,
   },

@@ -1,6 +1,9 @@
 import { discreteSigmas, type Level } from '../../diffusion/index.js'
 import { interpolate } from '../../image/index.js'
 import type { Noise } from '../contract.js'
+import { deisInTime } from '../multistep/deis-in-time.js'
+import { unipc } from '../multistep/unipc.js'
+import type { SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, type NoiseSource, together } from './draws.js'
 import { kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
 
@@ -9,6 +12,15 @@ const plain = { schedule: 'normal' } as const
 const discarding = { ...plain, discard: true } as const
 /** comfy/k_diffusion/sampling.py, sample_dpmpp_sde and its kin: BrownianTreeNoiseSampler(..., cpu=True). */
 const brownian = { ...plain, brownian: true } as const
+
+/** comfy/extra_samplers/uni_pc.py, sample_unipc: third order where there are steps for it, not quite to a clean image. */
+function unified(variant: 'bh1' | 'bh2'): SigmaLoop {
+  return (denoise, x, sigmas) => {
+    const levels = Array.from(sigmas, sigma => sigma || 0.001)
+    const order = Math.max(Math.min(3, levels.length - 2), 1)
+    return unipc(denoise, x, levels, { order, variant, lowerOrderFinal: true })
+  }
+}
 
 /**
  * ComfyUI's KSampler: the start of all pictures of a batch is drawn at once on the processor (comfy/sample.py,
@@ -25,6 +37,7 @@ export const comfyui: Profile = {
     euler: plain,
     euler_ancestral: plain,
     heun: plain,
+    heunpp2: plain,
     dpm_2: discarding,
     dpm_2_ancestral: discarding,
     lms: plain,
@@ -34,9 +47,23 @@ export const comfyui: Profile = {
     dpmpp_sde: brownian,
     dpmpp_2m: plain,
     dpmpp_2m_sde: brownian,
+    dpmpp_2m_sde_heun: brownian,
     dpmpp_3m_sde: brownian,
     ddpm: plain,
     lcm: plain,
+    ipndm: plain,
+    ipndm_v: plain,
+    deis: { ...plain, loop: deisInTime },
+    res_multistep: plain,
+    res_multistep_ancestral: plain,
+    gradient_estimation: plain,
+    er_sde: plain,
+    seeds_2: plain,
+    seeds_3: plain,
+    sa_solver: plain,
+    sa_solver_pece: plain,
+    uni_pc: { ...discarding, loop: unified('bh1') },
+    uni_pc_bh2: { ...discarding, loop: unified('bh2') },
     // comfy/samplers.py, ksampler: euler, with inpaint_options.
     ddim: { ...plain, apart: true },
   },
@@ -48,6 +75,8 @@ export const comfyui: Profile = {
     'simple',
     'ddim_uniform',
     'beta',
+    'linear_quadratic',
+    'kl_optimal',
     'ays',
     'ays_sdxl',
     'ays_svd',

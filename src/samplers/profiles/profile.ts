@@ -11,7 +11,7 @@ import {
 import type { Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { PromptStyleName } from '../../text/prompt/index.js'
-import type { SampleOptions, SamplerName } from '../table.js'
+import type { SampleOptions, SamplerName, SigmaLoop } from '../table.js'
 import type { BatchNoise, NoiseRequest, NoiseSource } from './draws.js'
 
 /** What a tool does in its own way with one of the samplers. */
@@ -27,6 +27,8 @@ export interface SamplerRules {
   /** Whether the known part of a picture that is painted in is noised by other numbers than its start. */
   readonly apart?: boolean
   readonly eta?: number
+  /** What it runs by that name, where that is not the table's. */
+  readonly loop?: SigmaLoop
 }
 
 /** What a way is planned for. */
@@ -143,10 +145,15 @@ export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
   }
   const levels = profile.formulas?.[request.schedule] ?? schedules[request.schedule].levels
   const { first, ...way } = begun(profile, request, profile.way(planned(profile, request), rules, levels))
-  const { eta } = rules
+  const { eta, loop } = rules
   return {
     ...way,
-    options: { ...profile.options?.(request), ...(eta !== undefined && { eta }), ...(first && { first }) },
+    options: {
+      ...profile.options?.(request),
+      ...(eta !== undefined && { eta }),
+      ...(loop && { loop }),
+      ...(first && { first }),
+    },
   }
 }
 

@@ -1,4 +1,6 @@
 import { type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
+import { ipndm, ipndmHalfVariable } from '../multistep/ipndm.js'
+import { lms } from '../multistep/lms.js'
 import { type BatchNoise, generatorOf, lengthOf, type NoiseRequest, plainNoise, together } from './draws.js'
 import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
 
@@ -47,7 +49,15 @@ export const sdcpp: Profile = {
     dpm_2: discrete,
     dpmpp_2s_ancestral: discrete,
     dpmpp_2m: discrete,
+    dpmpp_2m_v2: discrete,
     dpmpp_2m_sde: discrete,
+    ipndm: { ...discrete, loop: (denoise, x, sigmas) => ipndm(denoise, x, sigmas, { eulerToClean: false }) },
+    ipndm_v: { ...discrete, loop: ipndmHalfVariable },
+    lms: { ...discrete, loop: (denoise, x, sigmas) => lms(denoise, x, sigmas, { late: 1 }) },
+    res_multistep: discrete,
+    res_2s: discrete,
+    er_sde: discrete,
+    gradient_estimation: discrete,
     ddim: { schedule: 'simple' },
     lcm: { schedule: 'trailing' },
     tcd: { schedule: 'trailing', eta: 0 },
@@ -62,6 +72,9 @@ export const sdcpp: Profile = {
     'sgm_uniform',
     'simple',
     'beta',
+    'smoothstep',
+    'kl_optimal',
+    'bong_tangent',
     'trailing',
   ],
   formulas: { trailing: distilledLevels },
