@@ -20,7 +20,7 @@ export interface Conditioned {
   readonly concat?: Tensor
   /** What `num_classes` of the UNet says; of several vectors they are joined. */
   readonly y?: Tensor
-  /** Hints for ControlNets one after the other, [batch, 3 each, height, width] in pixels, and how much each counts, [batch, each]. */
+  /** Hints for ControlNets one after the other, [batch, 3 each, height, width] in pixels, and how much each counts at all places or at each, [batch, each, places]. */
   readonly hint?: Tensor
   readonly strength?: Tensor
   /** What T2I-adapters add at a level of the way down, counted from 0: [batch, c, h, w]. */

@@ -2,8 +2,13 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { bytesSource } from '../platform/sources.js'
-import { smallCheckpoint } from '../testing/small-originals.js'
-import { toFloat32 } from '../weights/dtypes.js'
+import { trace } from '../tensor/program.js'
+import { f32 } from '../tensor/tensor.js'
+import { drawnParameters } from '../testing/parameters.js'
+import { smallCheckpoint, smallOriginals } from '../testing/small-originals.js'
+import { unetConfig } from '../unet/config.js'
+import { controlNet } from '../unet/control-net.js'
+import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
 import { weightsOf } from '../weights/open-weights.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import type { GenerateOptions } from './generation/events.js'
@@ -35,14 +40,16 @@ const read = async (name: string) => toFloat32(await wanted.read(name))
 const plain = await read('plain')
 
 let model: Model
+let checkpoint: Uint8Array
 before(async () => {
-  model = await load(encodeSafetensors(smallCheckpoint('sd1')), { threads: 1 })
+  checkpoint = encodeSafetensors(smallCheckpoint('sd1'))
+  model = await load(checkpoint, { threads: 1 })
 })
 after(() => model.dispose())
 
-async function latentsOf(options: GenerateOptions): Promise<Float32Array> {
+async function latentsOf(by: Model, options: GenerateOptions): Promise<Float32Array> {
   const prompt = 'a photograph of an astronaut riding a horse'
-  for await (const event of model.generate(prompt, { ...given, ...options } as GenerateOptions))
+  for await (const event of by.generate(prompt, { ...given, ...options } as GenerateOptions))
     if (event.type === 'image') return event.latents.data
   throw new Error('no picture')
 }
@@ -50,11 +57,73 @@ async function latentsOf(options: GenerateOptions): Promise<Float32Array> {
 const norm = (x: Float32Array) => Math.sqrt(x.reduce((sum, value) => sum + value ** 2, 0))
 const away = (x: Float32Array, from: Float32Array) => norm(x.map((value, i) => value - from[i]!))
 
+async function compare(name: string, found: Float32Array): Promise<void> {
+  const theirs = await read(name)
+  const far = away(found, theirs)
+  assert.ok(far < 1e-5 * norm(theirs), `${name}: ${far / norm(theirs)} of the latents`)
+  // Of what the guidance itself does.
+  assert.ok(far < 1e-2 * away(theirs, plain), `${name}: ${far / away(theirs, plain)} of its effect`)
+}
+
 for (const [name, options] of Object.entries(cases))
-  test(`${name}: as by diffusers`, async () => {
-    const theirs = await read(name)
-    const far = away(await latentsOf(options), theirs)
-    assert.ok(far < 1e-5 * norm(theirs), `${far / norm(theirs)} of the latents`)
-    // Of what the guidance itself does.
-    assert.ok(far < 1e-2 * away(theirs, plain), `${far / away(theirs, plain)} of its effect`)
-  })
+  test(`${name}: as by diffusers`, async () => compare(name, await latentsOf(model, options)))
+
+/** A ControlNet of the original's names; all its numbers times a factor. */
+function smallControlNet(factor: number): Uint8Array {
+  const config = unetConfig.parse(smallOriginals.sd1.unet_config)
+  const specs = { x: f32(1, 4, 8, 8), t: f32(1), context: f32(1, 77, 128), hint: f32(1, 3, 64, 64) }
+  const program = trace(specs, (at, given) =>
+    Object.fromEntries(controlNet(at('control_model'), config, given as never).map((h, i) => [`${i}`, h])),
+  )
+  const tensors = Object.entries(drawnParameters(program)).map(
+    ([name, { data, shape }]) =>
+      [
+        name,
+        fromFloat32(
+          Float32Array.from(data, v => v * factor),
+          shape,
+        ),
+      ] as const,
+  )
+  return encodeSafetensors(new Map(tensors))
+}
+
+const drawn = (width: number, height: number, channels: 3 | 4, level: (x: number, y: number, c: number) => number) => ({
+  ...{ width, height, channels },
+  data: Uint8Array.from({ length: width * height * channels }, (_, i) => {
+    const pixel = Math.floor(i / channels)
+    return level(pixel % width, Math.floor(pixel / width), i % channels)
+  }),
+})
+const level = (x: number, y: number, c: number) => (x * 3 + y * 2 * (c + 1) + 40 * c) % 256
+const hidden = (x: number, y: number) => x >= 21 && y >= 12 && y < 36
+
+test('ControlNets, their modes, shares of the way and what is clear in hints: as by diffusers', async () => {
+  const [file, file2] = [smallControlNet(1), smallControlNet(-0.7)]
+  const hint = drawn(64, 48, 3, level)
+  const other = drawn(64, 48, 3, (x, y, c) => 255 - level(63 - x, y, c))
+  await using one = await load(checkpoint, { threads: 1, controls: [{ file, weight: 0.8 }] })
+  await compare('control', await latentsOf(one, { hint }))
+  await compare('control-guess', await latentsOf(one, { hint, controlMode: ['control'] }))
+
+  const controls = [
+    { file, weight: 0.8 },
+    { file: file2, weight: 0.5 },
+  ]
+  await using two = await load(checkpoint, { threads: 1, controls })
+  const shares = { controlFrom: [0, 0.4], controlTo: [0.6, 1] }
+  await compare('control-two', await latentsOf(two, { hint: [hint, other], ...shares }))
+
+  await using whole = await load(checkpoint, { threads: 1, controls: [{ file }] })
+  const clear = drawn(64, 48, 4, (x, y, c) => (c < 3 ? level(x, y, c) : hidden(x, y) ? 0 : 255))
+  await compare('control-holes', await latentsOf(whole, { hint: clear }))
+  // Who paints in a picture and gives no hint means just that.
+  const mask = drawn(64, 48, 3, (x, y) => (hidden(x, y) ? 255 : 0))
+  const painting = { image: hint, mask, strength: 1 }
+  assert.deepEqual(await latentsOf(whole, painting), await latentsOf(whole, { ...painting, hint: clear }))
+})
+
+test('settings of ControlNets that are not there are refused', async () => {
+  await assert.rejects(latentsOf(model, { controlMode: ['prompt'] }), /and there are none: load one/)
+  await assert.rejects(latentsOf(model, { controlTo: [0.5] }), /and there are none: load one/)
+})

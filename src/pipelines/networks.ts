@@ -5,7 +5,7 @@ import { type Conditioned, embedConditions, type Place } from '../conditioning/i
 import { add, div, mul, sub } from '../tensor/binary.js'
 import { constant } from '../tensor/constant.js'
 import type { Scope } from '../tensor/program.js'
-import { unsqueeze } from '../tensor/reshape.js'
+import { reshape, unsqueeze } from '../tensor/reshape.js'
 import { concat, split } from '../tensor/slice.js'
 import type { Tensor } from '../tensor/tensor.js'
 import type { UnetChange } from '../unet/changes.js'
@@ -93,13 +93,13 @@ export const pictureScope = 'ip_adapter'
 /** Where a model's i-th ControlNet has its parameters; the first as in the original's checkpoints. */
 export const controlScope = (i: number): string => (i === 0 ? 'control_model' : `control_model_${i + 1}`)
 
-/** What ControlNets add together, each by its hint's weight. */
+/** What ControlNets add together, each by its hint's strengths [batch, each, places]. */
 function controls(at: Scope, config: UnetConfig, inputs: UnetInputs, hint: Tensor, strength: Tensor): Tensor[] {
-  const count = strength.shape[1]!
-  const hints = split(hint, count, { axis: 1 })
-  const weights = split(strength, count, { axis: 1 })
-  const all = hints.map((hint, i) =>
-    controlNet(at(controlScope(i)), config, { ...inputs, hint, strength: unsqueeze(unsqueeze(weights[i]!, 2), 3) }),
-  )
+  const [batch, count, places] = strength.shape as [number, number, number]
+  const strengths = split(reshape(strength, [batch, count * places, 1, 1]), count * places, { axis: 1 })
+  const all = split(hint, count, { axis: 1 }).map((hint, i) => {
+    const own = strengths.slice(i * places, (i + 1) * places)
+    return controlNet(at(controlScope(i)), config, { ...inputs, hint, strength: own })
+  })
   return all.reduce((sum, next) => sum.map((h, i) => add(h, next[i]!)))
 }

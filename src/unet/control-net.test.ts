@@ -28,7 +28,11 @@ const inputs: Record<string, Value> = {
 const specs = { x: f32(1, 3, 4, 4), t: i64(1), hint: f32(1, 3, 16, 16) }
 const alone = trace(specs, (at, { x, t }) => unet(at('model'), config, { x, t }))
 const controlled = trace({ ...specs, strength: f32() }, (at, { x, t, hint, strength }) =>
-  unet(at('model'), config, { x, t, control: controlNet(at('control_model'), config, { x, t, hint, strength }) }),
+  unet(at('model'), config, {
+    x,
+    t,
+    control: controlNet(at('control_model'), config, { x, t, hint, strength: [strength!] }),
+  }),
 )
 const run = (program: Program, values: Record<string, Value>) =>
   evaluate([program.outputs.output!], { ...inputs, ...values })[0]!.data

@@ -4,7 +4,7 @@ import { silu } from '../tensor/activation.js'
 import { mul } from '../tensor/binary.js'
 import type { Scope } from '../tensor/program.js'
 import type { Tensor } from '../tensor/tensor.js'
-import type { UnetConfig } from './config.js'
+import { atLevel, type UnetConfig } from './config.js'
 import { conditionEmbedding } from './embedding.js'
 import { blocksOf, encoderHalf } from './encoder.js'
 import type { UnetInputs } from './unet.js'
@@ -12,8 +12,8 @@ import type { UnetInputs } from './unet.js'
 export interface ControlInputs extends Pick<UnetInputs, 'x' | 't' | 'context' | 'y'> {
   /** The picture that says where things are, in pixels: [batch, channels, height, width], in [0, 1]. */
   hint: Tensor
-  /** How much it counts: one number, or one for each sample, [batch, 1, 1, 1]. */
-  strength?: Tensor | undefined
+  /** How much it counts, at all places or at each: a number, or one for each sample, [batch, 1, 1, 1]. */
+  strength?: readonly Tensor[] | undefined
 }
 
 /**
@@ -34,12 +34,16 @@ export function controlNet(at: Scope, config: UnetConfig, inputs: ControlInputs)
     factor: factorBetween(hint, x),
   })
   const { skips, middle } = encoderHalf(at, config, x, blocksOf(config, { emb, context }), { hint: embedded })
-  const scaled = (h: Tensor) => (strength === undefined ? h : mul(h, strength))
-  return [
-    ...skips.map((h, i) => scaled(zeroConv(at(`zero_convs.${i}.0`), h))),
-    scaled(zeroConv(at('middle_block_out.0'), middle)),
+  const added = [
+    ...skips.map((h, i) => zeroConv(at(`zero_convs.${i}.0`), h)),
+    zeroConv(at('middle_block_out.0'), middle),
   ]
+  return strength ? added.map((h, i) => mul(h, strength[i] ?? strength[0]!)) : added
 }
+
+/** How many places of a UNet a ControlNet adds to: behind each input block and the middle. */
+export const controlPlaces = (config: UnetConfig): number =>
+  config.channel_mult.reduce((sum, _, level) => sum + atLevel(config.num_res_blocks, level) + 1, 0) + 1
 
 const zeroConv = (at: Scope, h: Tensor): Tensor => conv2d(at, h, { out: h.shape[1]!, kernel: 1, init: zeros })
 

@@ -6,6 +6,7 @@ import { hintPixels, hintsField, hintsOf } from './hints.js'
 
 const config = z.strictObject({
   weights: z.array(z.number()).min(1).max(16).describe('how much each ControlNet counts'),
+  places: z.int().positive().max(1024).default(1).describe('places of the UNet at which it may count otherwise'),
 })
 
 /** Hints for the ControlNets beside a UNet, one picture each, with their weights. Source: ControlNet, cldm/cldm.py. */
@@ -15,24 +16,27 @@ export const control = {
   sees: ['pixels', 'hint'],
   request: {
     hint: hintsField(
-      'the picture that each ControlNet follows, such as white edges on black; several with commas between',
+      'the picture that each ControlNet follows, such as white edges on black, where it is clear -1; several with ' +
+        'commas between (default the one to start from, clear where a mask is white)',
     ),
   },
   reach: () => ({}),
-  inputs: ({ weights }, { width, height }) => ({
+  inputs: ({ weights, places }, { width, height }) => ({
     hints: f32(3 * weights.length, height, width),
-    strengths: f32(weights.length),
+    strengths: f32(weights.length, places),
   }),
   embed: (_, __, { hints, strengths }) => ({ hint: hints!, strength: strengths! }),
-  reader({ weights: strengths }) {
+  reader({ weights, places }) {
+    const strengths = weights.flatMap(weight => new Array<number>(places).fill(weight))
     return {
       async ofRecord({ pixels, hint }, { width, height }) {
         const given = (await hint()) ?? threefold(edges(await pixels(), width, height))
-        return { hints: strengths.flatMap(() => Array.from(given)), strengths }
+        return { hints: weights.flatMap(() => Array.from(given)), strengths }
       },
       ofRequest(request, place) {
-        const pictures = hintsOf(request, 'hint', { count: strengths.length, of: 'ControlNets' })
-        const planes = pictures.flatMap(picture => [...hintPixels(picture, place)])
+        const pictures = hintsOf(request, 'hint', { count: weights.length, of: 'ControlNets' })
+        // What is not known of a picture is -1. Source: sd-webui-controlnet, scripts/processor.py, inpaint's preprocessor.
+        const planes = pictures.flatMap(picture => [...hintPixels(picture, place, { clear: -1 })])
         return { positive: { hints: planes, strengths } }
       },
     }

@@ -27,9 +27,16 @@ export function hintsOf(request: Request, field: string, { count, of }: { count:
   return pictures
 }
 
-/** A picture as such networks read it: [3, height, width] in [0, 1], at the size of what is painted. */
-export function hintPixels(picture: Image, { width, height }: Pick<Place, 'width' | 'height'>): Float32Array {
-  const flat = flatten(picture)
-  const same = flat.width === width && flat.height === height
-  return imageToPixels(same ? flat : resizeImage(flat, width, height)).map(value => (value + 1) / 2)
+/** A picture as such networks read it: [3, height, width] in [0, 1], at the size of what is painted; `clear` is what stands for no colour. */
+export function hintPixels(
+  picture: Image,
+  { width, height }: Pick<Place, 'width' | 'height'>,
+  { clear }: { readonly clear?: number } = {},
+): Float32Array {
+  const same = picture.width === width && picture.height === height
+  const [flat, own] = [flatten(picture), picture].map(image => (same ? image : resizeImage(image, width, height)))
+  const area = width * height
+  return imageToPixels(flat!).map((value, i) =>
+    clear !== undefined && own!.channels === 4 && own!.data[4 * (i % area) + 3]! < 128 ? clear : (value + 1) / 2,
+  )
 }

@@ -3,6 +3,7 @@ import { embedderScope, readersOf } from '../../conditioning/index.js'
 import { locate } from '../../hub/index.js'
 import { FileError } from '../../platform/errors.js'
 import type { SourceLike } from '../../platform/types.js'
+import { controlPlaces } from '../../unet/control-net.js'
 import {
   adaptedWeights,
   moduleNames,
@@ -204,7 +205,8 @@ async function withControls(model: CheckpointModel, controls: readonly Weighed[]
     beside.push({ file: opened, prefix: `${controlScope(i)}.`, what: 'the ControlNet', unneeded: () => true })
   }
   const weights = controls.map(({ weight = 1 }) => weight)
-  return withFilesBeside(model, conditionedBy(model.config, { control: { weights } }), beside, counts)
+  const places = controlPlaces(model.config.unet_config!)
+  return withFilesBeside(model, conditionedBy(model.config, { control: { weights, places } }), beside, counts)
 }
 
 async function withMapAdapters(model: CheckpointModel, given: readonly Weighed[], { hold, counts, note }: Adding) {

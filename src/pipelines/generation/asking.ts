@@ -1,7 +1,6 @@
-import { LatentkitError } from '../../platform/errors.js'
 import { type HostTensor, type HostTensors, hostTensor } from '../../runtime/index.js'
 import { weaknessesOf } from '../network-variant.js'
-import { spans } from '../settings/network.js'
+import { controlling } from './control.js'
 import { gathered } from './rows.js'
 import type { Batch, Stage } from './stage.js'
 import type { Told } from './told.js'
@@ -34,7 +33,7 @@ export async function openAsking(stage: Stage, { shape: [images, ...one] }: Batc
   const predict = await openReuse(stage)
   const weakens = weaknessesOf(stage.plan).length > 0
   const select = selection(images)
-  const acting = controlWindow(stage)
+  const controlled = controlling(stage)
   return (x, t, { told, blocks }) => {
     const rows = images * blocks.length
     const each = (of: (block: Block) => number) =>
@@ -45,7 +44,7 @@ export async function openAsking(stage: Stage, { shape: [images, ...one] }: Batc
     const given = {
       x: hostTensor(x, [rows, ...one]),
       t: each(() => t),
-      ...acting(select(told, blocks), t),
+      ...controlled(select(told, blocks), { t, blocks, none: told.weights.length }),
       ...(weakens && { weak: each(({ weak }) => weak) }),
     }
     return predict(given, JSON.stringify(blocks))
@@ -69,48 +68,6 @@ function selection(images: number): (told: Told, blocks: readonly Block[]) => Ho
     all.set(key, made)
     return made
   }
-}
-
-/**
- * ControlNets and T2I-adapters count nothing outside their share of the way, told by the time. Source of the rule: ComfyUI,
- * comfy/controlnet.py and model_sampling.py, percent_to_sigma.
- */
-function controlWindow({ plan, model }: Stage): (inputs: HostTensors, t: number) => HostTensors {
-  const { control } = model.config.conditioning ?? {}
-  const windows = spans(plan.controlFrom, plan.controlTo)
-  if (windows.length > 1 && windows.length !== control?.weights.length) {
-    throw new LatentkitError(
-      `generate: controlFrom and controlTo name ${windows.length} spans, and there are ${control?.weights.length ?? 'no'} ControlNets: give one for all or one for each`,
-    )
-  }
-  const last = model.config.diffusion!.timesteps - 1
-  const known = new WeakMap<HostTensors, Map<string, HostTensors>>()
-  return (inputs, t) => {
-    const share = 1 - t / last
-    const acts = windows.map(([from, to]) => share >= from && share <= to)
-    if (acts.every(Boolean)) return inputs
-    const all = known.get(inputs) ?? new Map<string, HostTensors>()
-    known.set(inputs, all)
-    const made = all.get(String(acts)) ?? quietened(inputs, acts)
-    all.set(String(acts), made)
-    return made
-  }
-}
-
-/** Inputs in which those ControlNets count nothing that do not act, nor T2I-adapters where the first does not. */
-function quietened(inputs: HostTensors, acts: readonly boolean[]): HostTensors {
-  const scaled = (tensor: HostTensors[string], by: (i: number) => boolean) =>
-    hostTensor(
-      Float32Array.from(tensor.data as Float32Array, (value, i) => (by(i) ? value : 0)),
-      tensor.shape,
-    )
-  return Object.fromEntries(
-    Object.entries(inputs).map(([name, tensor]) => {
-      if (/^feature_\d+$/.test(name)) return [name, scaled(tensor, () => acts[0]!)]
-      const count = tensor.shape.at(-1)!
-      return [name, name === 'strength' ? scaled(tensor, i => acts[acts.length === 1 ? 0 : i % count]!) : tensor]
-    }),
-  )
 }
 
 /** Replies to inputs; `layout` tells which conditions their rows are of. */

@@ -118,8 +118,6 @@ test('what changed a picture is in its settings, and read from there', async () 
     tokenMerging: 0.25,
     deepCache: 2,
     deepCacheOuter: 2,
-    controlFrom: [0.25],
-    controlTo: [0.5],
   }
   for await (const event of model.generate('red heart', { ...base, ...settings })) {
     if (event.type !== 'image') continue

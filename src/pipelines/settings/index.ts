@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { conditions } from './conditions.js'
+import { control } from './control.js'
 import type { SettingsGroup } from './group.js'
 import { guidance } from './guidance.js'
 import { guides } from './guides.js'
@@ -18,6 +19,7 @@ import { variation } from './variation.js'
 const groups = {
   guidance,
   network,
+  control,
   pictures,
   sampling,
   profile,

@@ -1,16 +1,9 @@
 import { z } from 'zod'
 import { settingsGroup } from './group.js'
-import { oneOf, spaced } from './lines.js'
+import { oneOf } from './lines.js'
 
 const versions = ['1', '2'] as const
 const factor = z.number().min(0).max(10)
-
-const numbers = (text: string) => spaced.read(text).map(Number)
-const shares = z.array(z.number().min(0).max(1)).min(1)
-
-/** Both ends of each span; an end that is given once is that of all. */
-export const spans = (from: readonly number[], to: readonly number[]): [from: number, to: number][] =>
-  Array.from({ length: Math.max(from.length, to.length) }, (_, i) => [from[i] ?? from.at(-1)!, to[i] ?? to.at(-1)!])
 
 /** Changes of the UNet itself, and what is saved of its work. */
 export const network = settingsGroup({
@@ -32,17 +25,7 @@ export const network = settingsGroup({
       .default(1)
       .describe('compute the deep blocks only at every Nth step, and reuse what they gave in the steps between'),
     deepCacheOuter: z.int().min(1).default(1).describe('how many blocks at either end are computed at every step'),
-    controlFrom: shares
-      .default([0])
-      .describe(
-        'the share of the way at which ControlNets and T2I-adapters begin to act; for each ControlNet if several',
-      ),
-    controlTo: shares.default([1]).describe('the share of the way at which they end'),
   },
-  check: ({ controlFrom, controlTo }) =>
-    spans(controlFrom, controlTo).some(([from, to]) => to < from)
-      ? { at: 'controlTo', message: 'is before controlFrom' }
-      : undefined,
   lines: {
     freeu: { label: 'FreeU version', read: oneOf(versions) },
     freeuB1: { label: 'FreeU b1', beside: 'freeu', read: Number },
@@ -52,7 +35,5 @@ export const network = settingsGroup({
     tokenMerging: { label: 'Token merging ratio', read: Number },
     deepCache: { label: 'DeepCache interval', read: Number },
     deepCacheOuter: { label: 'DeepCache outer blocks', beside: 'deepCache', read: Number },
-    controlFrom: { label: 'Control from', show: spaced.show, read: numbers },
-    controlTo: { label: 'Control to', show: spaced.show, read: numbers },
   },
 })

@@ -10,6 +10,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import { type Sampler, samplers } from '../../samplers/index.js'
 import { validate } from '../../schema/index.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
+import { withOwnHint } from './hint.js'
 import { type GenerateSettings, generateSettings } from './index.js'
 import { fitInit, type Init, listensTo, sizeOfInit, splitInit } from './init.js'
 import { seedsOf } from './seeds.js'
@@ -83,16 +84,17 @@ export function planGeneration(
     const side = settings[name]
     if (side !== undefined) checkSide(config, name, side)
   }
+  const init = split.init && fitInit(split.init, size, settings.fit)
   return {
     ...settings,
     ...size,
     prompt,
-    request,
+    request: withOwnHint(config, request, init),
     classifierClass: wantedClass,
     batch: (samplers[settings.sampler] as Sampler).alone ? 1 : settings.batch,
     guidance: conditions.guides ? settings.guidance : 1,
     ...seedsOf({ ...settings, seed, count, seeds, variationSeed }),
-    init: split.init && fitInit(split.init, size, settings.fit),
+    init,
     strength: split.init?.strength,
     hiresStrength: settings.hiresStrength ?? hiresStrengths[settings.hiresBy],
   }

@@ -24,7 +24,7 @@ const ownPrefix = `${controlScope(0)}.`
 export async function* trainControlNet(options: FineTuneOptions<ControlNetRecipe>): AsyncGenerator<TrainEvent> {
   const { base, recipe, path } = options
   const { config: plain } = checkpointModel(base)
-  const conditioning = { ...plain.conditioning, control: { weights: [1] } }
+  const conditioning = { ...plain.conditioning, control: { weights: [1], places: 1 } }
   const config: ModelConfig = { ...plain, conditioning }
   const { hints } = recipe
 
