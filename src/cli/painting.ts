@@ -8,6 +8,7 @@ import { load } from '../pipelines/load.js'
 import type { Model } from '../pipelines/model.js'
 import { settingsOf } from '../pipelines/settings/parameters.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
+import { weightPrecisions } from '../runtime/index.js'
 import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 import { loraOf, modelFlags, weighed } from './model-flags.js'
@@ -39,9 +40,9 @@ export const paintingFlags = {
   like: file('take every setting that is not given, the prompt and seed too, from this PNG', 'PICTURE'),
   ...deviceFlags,
   weights: z
-    .enum(['f32', 'f16', 'int8', 'int4'])
+    .enum(weightPrecisions)
     .optional()
-    .describe('hold weights in fewer bits: less memory and quicker to load, but slower steps (default f32)'),
+    .describe('hold weights in fewer bits, or as the file has them: less memory, but slower steps (default f32)'),
   memory: z.enum(['small']).optional().describe('load each network only when it is used, and free the one before'),
   show: z.boolean().default(true).describe('do not show the pictures in the terminal'),
   json: z.boolean().default(false).describe('one JSON object for all pictures'),

@@ -23,8 +23,9 @@ import { checkSide, checkSides } from './settings/size.js'
 export interface MemoryOptions {
   /**
    * In how many bits the weights are held: float32 by default. Fewer take less memory and are there sooner, every step
-   * takes somewhat longer: `f16` keeps what is stored in float16 as exact as it is, `int8` and `int4` round the weights
-   * in blocks of 32, `int4` those of products to 4 bits and those of convolutions to 8.
+   * takes somewhat longer: `f16` keeps what is stored in float16 as exact as it is; `int8` and `int4` round weights in
+   * blocks of 32 but for a network's smallest, a quarter of its numbers, which have 16 bits; in 4 bits are only the largest
+   * matrices, the rest in 8. What a GGUF file has in blocks stays in these; `file` leaves all else as it is as well.
    */
   readonly weights?: WeightPrecision | undefined
   /** `small` loads each network when it is used and frees it when the next one is; all stay by default. */

@@ -17,4 +17,4 @@ export type {
 export { keepTuning, type TunedUse } from './tuning/tune.js'
 export { readTuning, writeTuning } from './tuning/tuning-cache.js'
 export type { Weight, WeightSource, Weights } from './weight-numbers.js'
-export type { WeightPrecision } from './weight-precision.js'
+export { type WeightPrecision, weightPrecisions } from './weight-precision.js'

@@ -4,8 +4,9 @@ import type { BlockForm } from '../weights/blocks.js'
 import { blockSize } from './quantise.js'
 import type { WeightForm } from './weight-forms.js'
 
-/** In how many bits the weights of a network are held in memory; `file`: as they are stored, whatever that is. */
-export type WeightPrecision = 'f32' | 'f16' | 'int8' | 'int4' | 'file'
+/** In how many bits the weights of a network can be held; `file`: in float16 and GGUF's blocks as they are stored. */
+export const weightPrecisions = ['f32', 'f16', 'int8', 'int4', 'file'] as const
+export type WeightPrecision = (typeof weightPrecisions)[number]
 
 /** A parameter's weight, as it is stored. */
 export interface StoredWeight {
@@ -32,8 +33,14 @@ const signed4: BlockForm = { bits: 4, size: blockSize, offset: false }
 const isLarge = ({ parameter: { shape, dtype } }: StoredWeight): boolean =>
   dtype === 'f32' && shape.length >= 2 && sizeOf(shape) >= few
 
-/** The form of each weight of a network under a precision, by its name. */
+/**
+ * The form of each weight of a network under a precision, by its name. Blocks of no more bits stay as they are stored.
+ *
+ * @throws RangeError where there is no such precision.
+ */
 export function formsUnder(precision: WeightPrecision, weights: readonly StoredWeight[]): Map<string, WeightForm> {
+  if (!weightPrecisions.includes(precision))
+    throw new RangeError(`Weights cannot be held as "${precision}": wanted is one of ${weightPrecisions.join(', ')}`)
   const large = weights.filter(isLarge).map(({ parameter }) => sizeOf(parameter.shape))
   const limits = { half: largestWithin(large, keeps.half), byte: largestWithin(large, keeps.byte) }
   return new Map(
