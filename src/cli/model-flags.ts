@@ -57,8 +57,10 @@ export const modelFlags = {
   ),
   withoutAverages: z
     .boolean()
-    .default(false)
-    .describe('take the weights as training left them, where a file holds their averages as well'),
+    .optional()
+    .describe(
+      'take the weights as training left them, where a file holds their averages as well (default no, but with --profile diffusers, a1111, comfyui and sdcpp, whose tools do)',
+    ),
   vae: file('take the first stage from this file: an autoencoder, another model, or a TAESD'),
   textEncoder: several(
     'take the text encoder from this file, that of CLIP or another model; twice for Stable Diffusion XL',

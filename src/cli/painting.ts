@@ -9,6 +9,7 @@ import type { Model } from '../pipelines/model.js'
 import { settingsOf } from '../pipelines/settings/parameters.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import { weightPrecisions } from '../runtime/index.js'
+import type { ProfileName } from '../samplers/index.js'
 import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 import { loraOf, modelFlags, weighed } from './model-flags.js'
@@ -66,16 +67,18 @@ export interface Painting {
 /** Runs what a command paints, writes the pictures, and tells of them. */
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
   const { prompt, out, like, device, threads, show, json, lora, loraDir, embedding, control } = flags
-  const { config, withoutAverages, vae, textEncoder } = flags
+  const { config, vae, textEncoder } = flags
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
   const wanted = prompt ?? before?.prompt ?? ''
   const place = await placeOf(out)
   progress(io, 'loading')
   const given = await settingsOfFlags(painting.shape, flags)
+  const { profile = 'compvis' } = { ...known, ...given } as { profile?: ProfileName }
   await using model = await load(flags.model, {
     config,
-    withoutAverages,
+    // Of the tools CompVis' alone paints with them: scripts/txt2img.py, ema_scope.
+    withoutAverages: flags.withoutAverages ?? profile !== 'compvis',
     vae,
     textEncoders: textEncoder,
     device,
@@ -88,6 +91,7 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
     t2i: flags.t2iAdapter.map(weighed),
     imagePrompt: imagePromptOf(flags),
   })
+  await using refiner = await refinerOf(given.refiner, flags)
   tellUnplaced(model, io)
   if (before?.model !== undefined && before.model !== model.name) {
     io.err(`${like} was made by the model ${before.model}, this one will be by ${model.name}\n`)
@@ -97,7 +101,7 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   let pictures = 1
   const showPicture = async (image: Image) =>
     show && io.err(await terminalPicture(image, detectTerminalPictures({ env: process.env, isTerminal: io.terminal })))
-  for await (const event of painting.start(model, wanted, { ...known, ...given, signal: io.signal })) {
+  for await (const event of painting.start(model, wanted, { ...known, ...given, refiner, signal: io.signal })) {
     if (event.type === 'start') {
       pictures = event.seeds.length
       if (event.tokensLeftOut > 0)
@@ -120,6 +124,10 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   io.err(`${steps} steps of ${sampler}, seed ${seed}${written.length > 1 ? ' and on' : ''}, ${seconds} s\n`)
   return written
 }
+
+/** The model that flags name to go the end of the way. */
+const refinerOf = async (file: unknown, { device, threads, weights, memory }: PaintingFlags) =>
+  file === undefined ? undefined : load(file as string, { device, threads, weights, memory })
 
 /** The IP-adapter that flags name. */
 function imagePromptOf({ ipAdapter, ipEncoder }: PaintingFlags): ImagePromptFiles | undefined {

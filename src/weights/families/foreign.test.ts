@@ -276,3 +276,38 @@ test("a configuration in the form of CompVis' YAML comes before what the tensors
     /its configuration cannot be used.*timesteps/s,
   )
 })
+
+test('weights in float8 are read with the scales that ComfyUI keeps beside them', async () => {
+  const name = 'model.diffusion_model.input_blocks.1.1.proj_in.weight'
+  const module = name.replace(/\.weight$/, '')
+  const { shape } = weightsOfSd1.get(name)!
+  const bytes = new Uint8Array(shape.reduce((a, b) => a * b)).map((_, i) => i % 120)
+  const coarse = { dtype: 'F8_E4M3', shape, bytes } as const
+  const plain = toFloat32(coarse)
+  const scaled = (scale: TensorData, end = 'scale_weight') =>
+    new Map<string, TensorData>([
+      ...weightsOfSd1,
+      [name, coarse],
+      [`${module}.${end}`, scale],
+      ['scaled_fp8', { dtype: 'F8_E4M3', shape: [0], bytes: new Uint8Array(0) }],
+    ])
+  const one = await opened(scaled(fromFloat32(Float32Array.of(0.5), [1])))
+  assert.deepEqual(
+    toFloat32(await one.read(name)),
+    plain.map(v => v * 0.5),
+  )
+  assert.ok(!one.weights.has('scaled_fp8') && !one.weights.has(`${module}.scale_weight`))
+  const rows = Float32Array.from({ length: shape[0]! }, (_, i) => i)
+  const each = await opened(scaled(fromFloat32(rows, [shape[0]!, 1, 1, 1]), 'weight_scale'))
+  const row = plain.length / rows.length
+  assert.deepEqual(
+    toFloat32(await each.read(name)),
+    plain.map((v, i) => v * Math.floor(i / row)),
+  )
+  await assert.rejects(
+    opened(scaled(fromFloat32(Float32Array.of(1, 2), [2]))),
+    /by 2 numbers; wanted is one, or one for/,
+  )
+  const alone = new Map([...weightsOfSd1, ['a.scale_weight', fromFloat32(Float32Array.of(1), [])] as const])
+  await assert.rejects(opened(alone), /has "a\.scale_weight", but no weight that it scales/)
+})

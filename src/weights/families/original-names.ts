@@ -4,6 +4,7 @@ import { rowsOf, transposed } from '../stored.js'
 import type { StoredTensor } from '../tensor-file.js'
 import { taesdHalf } from './halves.js'
 import { namesOf } from './names.js'
+import { withScales } from './scaled-weights.js'
 
 type Tensors = ReadonlyMap<string, StoredTensor>
 
@@ -20,7 +21,7 @@ export function originalNames(
   file: Tensors,
   { averaged = true }: { averaged?: boolean | undefined } = {},
 ): Map<string, StoredTensor> {
-  let tensors = unwrapped(file)
+  let tensors = withScales(unwrapped(file))
   if (averaged) tensors = withAverages(tensors)
   tensors = inPlace(tensors)
   tensors = renamed(tensors, encoderRules(tensors))
