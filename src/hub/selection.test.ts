@@ -45,6 +45,27 @@ test('of a pipeline each part comes with its weights once', () => {
   assert.deepEqual(selectFiles(['a.ckpt', '.gitattributes', 'b.yaml'], {}), ['a.ckpt', 'b.yaml'])
 })
 
+test('weights in several files come with all of them and their index, also of a variant and of torch', () => {
+  const folder = ['model_index.json', 'unet/config.json']
+  for (const weights of [
+    [
+      'unet/a.fp16-00001-of-00002.safetensors',
+      'unet/a.fp16-00002-of-00002.safetensors',
+      'unet/a.safetensors.index.fp16.json',
+    ],
+    ['unet/a-00001-of-00002.bin', 'unet/a-00002-of-00002.bin', 'unet/a.bin.index.json'],
+    ['unet/a.fp16.bin'],
+  ])
+    assert.deepEqual(selectFiles([...folder, ...weights], {}), [...folder, ...weights])
+  const both = [
+    'unet/a.safetensors',
+    'unet/a.fp16-00001-of-00001.safetensors',
+    'unet/a.safetensors.index.fp16.json',
+    'unet/a.bin',
+  ]
+  assert.deepEqual(selectFiles([...folder, ...both], {}), [...folder, 'unet/a.safetensors'])
+})
+
 test('patterns are those of fnmatch', () => {
   assert.deepEqual(selectFiles(pipeline, { include: ['*.ckpt', 'vae/'], exclude: ['*.bin'] }), [
     'v1-5-pruned.ckpt',

@@ -29,12 +29,14 @@ function expression(pattern: string): RegExp {
   return new RegExp(`^${source.join('')}$`, 'su')
 }
 
-/** Weights by the preference of diffusers: safetensors before pickles, whole numbers of bits before variants. */
-const preferred = [
-  /^[^.]+\.safetensors(\.index\.json)?$/,
-  /^[^.]+\.fp16(-\d+-of-\d+)?\.safetensors(\.index\.fp16\.json)?$/,
-  /^[^.]+\.bin(\.index\.json)?$/,
-]
+/**
+ * Weights by the preference of diffusers: safetensors before pickles, whole numbers of bits before variants; of those in
+ * several files the index with them, which diffusers and transformers name differently.
+ */
+const preferred = ['safetensors', 'bin'].flatMap(ending => [
+  new RegExp(`^[^.]+\\.${ending}(\\.index\\.json)?$`),
+  new RegExp(`^[^.]+\\.(fp16(-\\d+-of-\\d+)?\\.${ending}(\\.index\\.json)?|${ending}\\.index\\.fp16\\.json)$`),
+])
 
 /**
  * Of a pipeline of diffusers its parts, each with its weights once; of any other model everything.
