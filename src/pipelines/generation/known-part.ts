@@ -25,10 +25,12 @@ interface KnownPicture {
   readonly latents: Latents
   /** The tool whose way it is to decide which latents are painted. */
   readonly profile: ProfileName | undefined
+  /** Whether the model is told of picture and mask as well. */
+  readonly told: boolean
 }
 
 /** The part of a picture that is not painted: in its latents, and in the finished picture. */
-export function knownPart({ picture, mask, latents, profile }: KnownPicture) {
+export function knownPart({ picture, mask, latents, profile, told }: KnownPicture) {
   const levels = Float32Array.from(
     { length: mask.data.length / 3 },
     (_, i) => (mask.data[3 * i]! + mask.data[3 * i + 1]! + mask.data[3 * i + 2]!) / 3,
@@ -37,17 +39,14 @@ export function knownPart({ picture, mask, latents, profile }: KnownPicture) {
     throw new LatentkitError('generate: mask is black: there is nothing to paint; make white what is to be painted')
   const [, h, w] = latents.shape
   const size = { width: w, height: h }
-  const share =
-    profile &&
-    profiles[profile].inpainting?.share?.(
-      levels.map(level => level / 255),
-      picture,
-      size,
-    )
-  const known: Known = {
-    original: latents.data,
-    kept: share ? share.map(value => 1 - value) : keptWhole(levels, picture, size),
-  }
+  const rules = profile && profiles[profile].inpainting
+  const share = rules?.share?.(
+    levels.map(level => level / 255),
+    picture,
+    size,
+  )
+  const kept = share ? share.map(value => 1 - value) : keptWhole(levels, picture, size)
+  const known: Known = { original: latents.data, kept: told ? shrunk(kept, size, rules?.margin ?? 0) : kept }
   return {
     latents: known,
     finish: (painted: Image): Image => ({
@@ -69,6 +68,19 @@ function keptWhole(levels: Float32Array, from: Size, { width, height }: Size): F
     if (level >= white) kept[y * width + x] = 0
   }
   return kept
+}
+
+/** The least of what is kept within so many latents of each. */
+function shrunk(kept: Float32Array, { width, height }: Size, by: number): Float32Array {
+  const near = (at: number, size: number) => [Math.max(at - by, 0), Math.min(at + by, size - 1)] as const
+  return kept.map((_, i) => {
+    const [left, right] = near(i % width, width)
+    const [top, bottom] = near(Math.floor(i / width), height)
+    let least = 1
+    for (let y = top; y <= bottom; y++)
+      for (let x = left; x <= right; x++) least = Math.min(least, kept[y * width + x]!)
+    return least
+  })
 }
 
 /** How a plan's tool keeps the known part. */

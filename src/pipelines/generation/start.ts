@@ -2,6 +2,7 @@ import { addNoise } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { scale } from '../../samplers/index.js'
+import { listensTo } from '../settings/init.js'
 import { drawnLatents, type Encoded, encode } from './encode.js'
 import { knownPart } from './known-part.js'
 import { checkLatents, type Latents } from './latents.js'
@@ -25,7 +26,8 @@ export async function openStart(stage: Stage): Promise<Start> {
   const { pictures, mask, latents = await encodedAll(stage, pictures ?? []) } = init
   const [picture] = pictures ?? []
   const all = checked([latents].flat() as Encoded[], stage.latents, seeds.length)
-  const known = picture && mask && knownPart({ picture, mask, latents: all[0]!, profile: stage.plan.profile })
+  const told = listensTo(stage.model.config.conditioning, 'image')
+  const known = picture && mask && knownPart({ picture, mask, latents: all[0]!, profile: stage.plan.profile, told })
   return {
     known: known?.latents,
     latents(way, { encoded, start }, { first, seeds: { length } }) {

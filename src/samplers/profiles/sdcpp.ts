@@ -84,9 +84,12 @@ export const sdcpp: Profile = {
     return fromNoiseAlone(end ? steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step)) : steps)
   },
   options: () => ({ wholeImages: true }),
-  // src/stable-diffusion.cpp, t_enc.
   // src/runtime/preprocessing.hpp, preprocessing_float_to_u8.
   rounding: 'round',
-  fromPicture: { taken: (steps, strength) => Math.min(Math.floor(steps * strength) + 1, steps) },
+  // src/stable-diffusion.cpp, prepare_image_generation_latents: t_enc, in single precision; latent_mask and max_pool_2d.
+  fromPicture: {
+    taken: (steps, strength) => Math.min(Math.floor(Math.fround(steps * Math.fround(strength))) + 1, steps),
+  },
+  inpainting: { keeping: () => 'predicted', margin: 1, told: true },
   noise: request => ({ ...plainNoise(request), ...encodedNoise(request) }),
 }
