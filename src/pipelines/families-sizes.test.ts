@@ -20,14 +20,18 @@ const families = {
   'sd2-inpainting': { 'model.diffusion_model.': 865925124 },
   'sd2-depth': { 'model.diffusion_model.': 865913604 },
   'sd-x4-upscaler': { 'model.diffusion_model.': 473398020 },
+  // By the configurations of CompVis' folders for diffusers, in its classes UNet2DModel, UNet2DConditionModel and LDMBertModel.
+  'ldm-unconditional': { 'model.diffusion_model.': 274056163 },
+  'ldm-super-resolution': { 'model.diffusion_model.': 113622563 },
+  'ldm-text': { 'model.diffusion_model.': 872300484, 'cond_stage_model.': 542895360 },
 }
 
 for (const [family, parameters] of Object.entries(families)) {
   test(`${family} has the parameters of the original`, () => {
     const config = modelConfig.parse(published.find(other => other.family === family)!.config)
     const size = { width: 512, height: 512 }
-    const all = [denoisingProgram(config, size), conditionProgram(config, size)!].flatMap(
-      ({ parameters }) => parameters,
+    const all = [denoisingProgram(config, size), conditionProgram(config, size)].flatMap(
+      program => program?.parameters ?? [],
     )
     const count = (prefix: string) =>
       all.filter(({ name }) => name.startsWith(prefix)).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
