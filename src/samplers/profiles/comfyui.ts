@@ -99,6 +99,8 @@ export const comfyui: Profile = {
     share: (pixels, from, to) => interpolate(pixels, from, to, { mode: 'bilinear' }),
     told: true,
   },
+  // comfy_extras/nodes_model_advanced.py, RescaleCFG.
+  rescales: 'v',
   options: () => ({ wholeTimesteps: true, wholeImages: true }),
   noise(request, { brownian, apart }) {
     const { source, pictures } = request

@@ -2,6 +2,7 @@ import {
   discreteSigmas,
   type Level,
   type Levels,
+  type Parameterization,
   type SamplingSchedule,
   type ScheduleOptions,
   type Step,
@@ -117,6 +118,8 @@ export interface Profile {
   way(request: WayRequest, rules: SamplerRules, levels: Levels): Started
   readonly fromPicture: PictureRules
   readonly inpainting?: InpaintingRules
+  /** What it brings back to the deviation of the conditional prediction where guidance is rescaled; the prediction, if left out. */
+  readonly rescales?: Parameterization
   /** How its pictures become bytes. */
   readonly rounding: 'truncate' | 'round'
   /** How its samplers differ from the table's. */
