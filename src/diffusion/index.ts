@@ -61,4 +61,5 @@ export {
   type Step,
   type TimedLevel,
   timedLevel,
+  timeUniformSteps,
 } from './steps.js'

@@ -1,7 +1,8 @@
 import { callList } from './diffusers/calls.js'
 import type { SchedulerConfig, SchedulerName } from './diffusers/config.js'
 import type { SchedulePlan } from './diffusers/plan.js'
-import { type Level, vpLevel } from './parameterization.js'
+import { type Level, levelOfSigma, vpLevel } from './parameterization.js'
+import { sigmaOfNoSignal, timeUniformLevels } from './sigmas.js'
 
 /** A level that the network knows by a timestep. */
 export interface TimedLevel extends Level {
@@ -27,6 +28,15 @@ export function compvisSteps(alphasCumprod: ArrayLike<number>, rising: readonly 
   const levelAt = (t: number) => timedLevel(alphasCumprod, t)
   const steps = rising.map((t, i) => ({ from: levelAt(t), to: levelAt(i === 0 ? 0 : rising[i - 1]!) }))
   return steps.reverse()
+}
+
+/** Steps between levels at equally spaced times, down to the first timestep; from a share of all timesteps on. */
+export function timeUniformSteps(alphasCumprod: ArrayLike<number>, steps: number, start?: number): Step[] {
+  const levels = timeUniformLevels(alphasCumprod, steps, start).map(({ sigma, t }) => ({
+    t,
+    ...levelOfSigma(Math.min(sigma, sigmaOfNoSignal)),
+  }))
+  return levels.slice(1).map((to, i) => ({ from: levels[i]!, to }))
 }
 
 /** The steps of ancestral sampling through every timestep of a schedule, down to a clean image. */

@@ -5,14 +5,12 @@ import {
   discreteSigmas,
   klOptimalSigmas,
   type Levels,
-  levelOfSigma,
   levelsByFormula,
   logLinear,
   type Step,
   schedules,
-  stepsBetween,
   timedLevel,
-  timeUniformLevels,
+  timeUniformSteps,
 } from '../../diffusion/index.js'
 import { resizeImage } from '../../image/index.js'
 import { unipc } from '../multistep/unipc.js'
@@ -55,9 +53,9 @@ function unifiedSteps({ alphasCumprod, steps, strength }: WayRequest): Step[] {
   const rising = ddimTimesteps('uniform', steps, alphasCumprod.length).map(t => Math.min(t, alphasCumprod.length - 1))
   const taken = strength === undefined ? rising.length : stepsOfPicture(steps, strength)
   const start = strength === undefined ? 1 : ((rising[taken - 1] ?? 0) + 1) / alphasCumprod.length
-  const levels = timeUniformLevels(alphasCumprod, taken, start).map(({ sigma, t }) => ({ t, ...levelOfSigma(sigma) }))
-  const noised = strength === undefined ? [] : [timedLevel(alphasCumprod, rising[taken]!)]
-  return stepsBetween([...noised, ...levels]).slice(0, -1)
+  const way = timeUniformSteps(alphasCumprod, taken, start)
+  if (strength === undefined || !way[0]) return way
+  return [{ from: timedLevel(alphasCumprod, rising[taken]!), to: way[0].from }, ...way]
 }
 
 const stepsOfPicture = (steps: number, strength: number) => Math.floor(Math.min(strength, 0.999) * steps)

@@ -1,25 +1,8 @@
-import {
-  compvisSteps,
-  ddimTimesteps,
-  everyStep,
-  levelOfSigma,
-  type Step,
-  sigmaOfNoSignal,
-  timeUniformLevels,
-} from '../../diffusion/index.js'
+import { compvisSteps, ddimTimesteps, everyStep, type Step, timeUniformSteps } from '../../diffusion/index.js'
 import { plainNoise } from './draws.js'
 import type { Profile } from './profile.js'
 
 const uniform = { schedule: 'uniform' } as const
-
-/** DPM-Solver++ 2M at equally spaced times, down to the first timestep (scripts/txt2img.py --dpm_solver). */
-function solverSteps(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
-  const levels = timeUniformLevels(alphasCumprod, steps).map(({ sigma, t }) => ({
-    t,
-    ...levelOfSigma(Math.min(sigma, sigmaOfNoSignal)),
-  }))
-  return levels.slice(1).map((to, i) => ({ from: levels[i]!, to }))
-}
 
 /** Ancestral sampling leaves no timestep out (ldm/models/diffusion/ddpm.py, progressive_denoising). */
 function all(alphasCumprod: ArrayLike<number>, steps: number): Step[] {
@@ -41,7 +24,8 @@ export const compvis: Profile = {
   samplers: { ddim: uniform, plms: uniform, dpmpp_2m: uniform, ddpm: uniform },
   schedules: ['uniform', 'quadratic'],
   way({ sampler, schedule, steps, alphasCumprod }) {
-    if (sampler === 'dpmpp_2m') return { steps: solverSteps(alphasCumprod, steps), startScale: 1 }
+    // scripts/txt2img.py --dpm_solver.
+    if (sampler === 'dpmpp_2m') return { steps: timeUniformSteps(alphasCumprod, steps), startScale: 1 }
     // latent-diffusion, scripts/sample_diffusion.py --vanilla_sample.
     if (sampler === 'ddpm') return { steps: all(alphasCumprod, steps), startScale: 1 }
     const timesteps = ddimTimesteps(schedule === 'quadratic' ? 'quad' : 'uniform', steps, alphasCumprod.length)
