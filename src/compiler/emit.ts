@@ -3,10 +3,11 @@ import type { Program } from '../tensor/program.js'
 import { type Shape, show } from '../tensor/shape.js'
 import type { Dtype, Tensor } from '../tensor/tensor.js'
 import { topological } from '../tensor/walk.js'
+import { everyRunName } from './lowerings/every-run.js'
 import { modelBytes, nodeMessage, type TensorBytes, tensorMessage, typeCode, valueMessage } from './onnx.js'
 import { packNumbers } from './pack.js'
 import type { Message } from './protobuf.js'
-import { type EmittedNode, fileOrder, trainingOrder, weightsAlone } from './schedule.js'
+import { type EmittedNode, fileOrder, madeWithout, trainingOrder } from './schedule.js'
 
 /** A program as an ONNX model. */
 export interface Emitted {
@@ -132,11 +133,11 @@ export function emitProgram(
       inputs.push(valueMessage(name, dtype, shape))
     }
   }
-  const alone = weightsAlone(results)
+  const unchanging = madeWithout(new Set(['input', everyRunName]), results)
   for (const tensor of settled ? trainingOrder(results) : topological(results)) {
     const { op } = tensor
     step++
-    changes = !alone.has(tensor)
+    changes = !unchanging.has(tensor)
     if (op.emit === undefined) {
       throw new TypeError(
         `emit: "${op.name}" of ${show(tensor.shape)} has no ONNX form of its own: lower the program first`,

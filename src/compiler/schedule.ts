@@ -23,7 +23,8 @@ export interface EmittedNode {
 export function trainingOrder(outputs: readonly Tensor[]): Tensor[] {
   const [first, ...gradients] = outputs
   const late = recomputed(outputs)
-  const weights = weightsAlone(outputs)
+  // What a product needs that is computed from weights and constants is made right before it.
+  const weights = madeWithout(new Set(['input']), outputs)
   const order: Tensor[] = []
   const seen = new Set<Tensor>()
   const stack: { node: Tensor; children: readonly Tensor[]; next: number }[] = []
@@ -45,12 +46,10 @@ export function trainingOrder(outputs: readonly Tensor[]): Tensor[] {
   return order
 }
 
-/** The tensors that are computed from weights and constants: what a product needs of them is made right before it. */
-export function weightsAlone(outputs: readonly Tensor[]): ReadonlySet<Tensor> {
+/** The tensors that no operation of these names has a part in. */
+export function madeWithout(names: ReadonlySet<string>, outputs: readonly Tensor[]): ReadonlySet<Tensor> {
   const found = new Set<Tensor>()
-  for (const t of topological(outputs)) {
-    if (t.op.name !== 'input' && t.inputs.every(x => found.has(x))) found.add(t)
-  }
+  for (const t of topological(outputs)) if (!names.has(t.op.name) && t.inputs.every(x => found.has(x))) found.add(t)
   return found
 }
 

@@ -28,7 +28,7 @@ export interface DeviceOptions {
   readonly precision?: 'f32' | 'f64'
   /**
    * Bytes that the weights of a program may take beyond their size, so that convolutions are faster on the processor:
-   * 192 MiB by default, 0 for least memory. Stable Diffusion's UNet has use for 3.1 GiB. A run holds more memory as well.
+   * 64 MiB by default, 0 for least memory. Stable Diffusion's UNet has use for 3.1 GiB.
    */
   readonly weightGrowth?: number
 }

@@ -18,7 +18,7 @@ const width = fc.integer({ min: 1, max: 19 })
 /** Some are longer than what is computed in one piece, and no multiple of a strip. */
 const height = fc.oneof({ arbitrary: width, weight: 4 }, { arbitrary: fc.constantFrom(64, 65, 102), weight: 1 })
 
-test('a convolution by transformed weights means the same, in strips too, and runs with an open batch', async () => {
+test('a convolution by transformed weights means the same, in strips and parts too, and runs with an open batch', async () => {
   const cases = fc.record({
     n: fc.integer({ min: 1, max: 3 }),
     c: channels,
@@ -26,10 +26,12 @@ test('a convolution by transformed weights means the same, in strips too, and ru
     h: height,
     w: width,
     biased: fc.boolean(),
+    kept: fc.boolean(),
+    part: fc.constantFrom(1, 2000, 2 ** 20),
     seed: fc.integer(),
   })
   await fc.assert(
-    fc.asyncProperty(cases, async ({ n, c, o, h, w, biased, seed }) => {
+    fc.asyncProperty(cases, async ({ n, c, o, h, w, biased, kept, part, seed }) => {
       const draw = drawing(seed)
       const weights = { weight: f32(o, c, 3, 3), ...(biased && { bias: f32(o) }) }
       const make = (batch: number) =>
@@ -43,10 +45,12 @@ test('a convolution by transformed weights means the same, in strips too, and ru
       }
       const node = make(n).outputs.output!
       assert.ok(isSame3x3(node))
-      const [wanted, found] = evaluate([node, winogradOfConstant(node)], samples)
+      const [wanted, found] = evaluate([node, winogradOfConstant(node, kept, part)], samples)
       assertClose(found!, wanted!, 1e-9)
       const opened = make(open)
-      const [output] = simplify(settleAxisOrder(simplify([winogradOfConstant(opened.outputs.output!)]), target))
+      const [output] = simplify(
+        settleAxisOrder(simplify([winogradOfConstant(opened.outputs.output!, kept, part)]), target),
+      )
       const run = await runOnnx({ ...opened, outputs: { output: output! } }, samples)
       assertClose(run.output!, wanted!, 1e-4)
     }),

@@ -14,9 +14,9 @@ import { enlargedConv, isEnlarged3x3 } from './enlarged-conv.js'
 const size = fc.integer({ min: 1, max: 6 })
 
 test('a convolution of an enlarged image in the small one means the same, with an open batch too', async () => {
-  const cases = fc.record({ n: size, c: size, o: size, h: size, w: size, seed: fc.integer() })
+  const cases = fc.record({ n: size, c: size, o: size, h: size, w: size, kept: fc.boolean(), seed: fc.integer() })
   await fc.assert(
-    fc.asyncProperty(cases, async ({ n, c, o, h, w, seed }) => {
+    fc.asyncProperty(cases, async ({ n, c, o, h, w, kept, seed }) => {
       const make = (batch: number) =>
         trace({ x: f32(batch, c, h, w), weight: f32(o, c, 3, 3), bias: f32(o) }, (_, { x, weight, bias }) =>
           conv2d(resizeNearest(x, [2 * h, 2 * w]), weight, bias, { padding: 1 }),
@@ -25,10 +25,10 @@ test('a convolution of an enlarged image in the small one means the same, with a
       const samples = { x: draw.normal(n, c, h, w), weight: draw.normal(o, c, 3, 3), bias: draw.normal(o) }
       const node = make(n).outputs.output!
       assert.ok(isEnlarged3x3(node))
-      const [wanted, found] = evaluate([node, enlargedConv(node)], samples)
+      const [wanted, found] = evaluate([node, enlargedConv(node, kept)], samples)
       assertClose(found!, wanted!, 1e-9)
       const opened = make(open)
-      const run = await runOnnx({ ...opened, outputs: { output: enlargedConv(opened.outputs.output!) } }, samples)
+      const run = await runOnnx({ ...opened, outputs: { output: enlargedConv(opened.outputs.output!, kept) } }, samples)
       assertClose(run.output!, wanted!, 1e-4)
     }),
     { numRuns: 12, seed: 7 },

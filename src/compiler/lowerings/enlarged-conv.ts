@@ -6,6 +6,7 @@ import { concat, slice } from '../../tensor/slice.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import { kronecker, matrix, transposed } from './bilinear-axis.js'
 import { asTensor, isSame3x3 } from './constant-winograd.js'
+import { everyRun } from './every-run.js'
 
 /** Whether it is a 3x3 convolution of an image that was made twice as large by copying its pixels. */
 export function isEnlarged3x3(t: Tensor): boolean {
@@ -36,15 +37,16 @@ const kernels = () =>
 
 /**
  * Enlarging to twice the size and a 3x3 convolution as one: the pixels of the result at even and odd places are 2x2
- * convolutions of the small image each, 16 products in place of 36. What becomes of the weight depends on it alone.
+ * convolutions of the small image each, 16 products in place of 36. What becomes of the weight depends on it alone and is
+ * kept, or made in every run.
  */
-export function enlargedConv({ inputs, shape }: Tensor): Tensor {
+export function enlargedConv({ inputs, shape }: Tensor, kept: boolean): Tensor {
   const [large, weight, bias] = inputs as [Tensor, Tensor, Tensor?]
   const x = large.inputs[0]!
   const [out, channels] = weight.shape as [number, number]
   const [n, , height, width] = shape as [number, number, number, number]
   const pixels = (out * height * width) / 4
-  const taps = matmul(reshape(weight, [out * channels, 9]), kernels())
+  const taps = matmul(reshape(kept ? weight : everyRun(weight), [out * channels, 9]), kernels())
   const at = (row: number, column: number): Tensor => {
     const start = 4 * (2 * row + column)
     const kernel = reshape(slice(taps, { axis: 1, start, end: start + 4 }), [out, channels, 2, 2])
