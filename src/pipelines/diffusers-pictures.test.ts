@@ -71,3 +71,16 @@ test('Stable Diffusion 2 that predicts v down from no signal, its guidance broug
   await assertPaints(model, wanted, ['sd2-zero-ddim', { prompt, settings: { ...settings, sampler: 'ddim' } }])
   await assertPaints(model, wanted, ['sd2-zero-dpm', { prompt, settings: { ...settings, sampler: 'dpmpp_2m' } }])
 })
+
+test('Stable Diffusion XL and its refiner one after the other, as by two pipelines of diffusers', async () => {
+  await using model = await load(drawn(tiny('sdxl')), { threads: 1 })
+  await using refiner = await load(drawn(tiny('sdxl-refiner')), { threads: 1 })
+  const handed = { ...diffusers, ...square, guidance: 5, refiner, refineFrom: 0.6 } as const
+  const samplers = {
+    'refiner-handed-euler': { sampler: 'euler', schedule: 'leading' },
+    'refiner-handed-dpm': { sampler: 'dpmpp_2m' },
+    'refiner-handed-euler_a': { sampler: 'euler_ancestral' },
+  } as const
+  for (const [name, sampler] of Object.entries(samplers))
+    await assertPaints(model, wanted, [name, { prompt, settings: { ...handed, ...sampler } }])
+})

@@ -1,5 +1,6 @@
 import { baseName } from '#platform'
 import { flatten, type Image, type Size } from '../image/index.js'
+import { LatentkitError } from '../platform/errors.js'
 import type { Device, Executable, WeightPrecision } from '../runtime/index.js'
 import type { Program } from '../tensor/program.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
@@ -7,16 +8,18 @@ import type { CheckpointModel } from './checkpoint-model.js'
 import { decode } from './generation/decode.js'
 import { encode } from './generation/encode.js'
 import { type GenerateOptions, type Generation, generationOf } from './generation/events.js'
-import { generatePictures } from './generation/generate.js'
+import { generatePictures, type Lender } from './generation/generate.js'
 import { generateLarger } from './generation/hires.js'
 import { inTurn } from './generation/in-turn.js'
 import { checkLatents, type Latents } from './generation/latents.js'
 import { type Parts, partsOf, type Variant } from './generation/parts.js'
 import { type Lease, Recent } from './generation/recent.js'
+import type { Refinement } from './generation/refine.js'
 import { seeingVariantOf } from './generation/windows/variant.js'
 import { factorOf, type ModelConfig, trainedSize } from './model-config.js'
 import { latentShape } from './programs.js'
-import { planGeneration } from './settings/plan.js'
+import type { GenerateSettings } from './settings/index.js'
+import { type Plan, planGeneration } from './settings/plan.js'
 import { checkSide, checkSides } from './settings/size.js'
 
 /** How much memory a model may take. */
@@ -95,9 +98,21 @@ export class Model implements AsyncDisposable {
   generate(prompt = '', options: GenerateOptions = {}): Generation {
     const { signal, ...settings } = options
     const plan = planGeneration(this.#model, prompt, settings)
-    const work = { model: this.#model, plan, device: this.#device, signal }
+    const refinement = plan.refiner && refinerOf(plan.refiner).#refines(prompt, settings, plan)
+    const work = { model: this.#model, plan, device: this.#device, signal, refinement }
     const generate = plan.hires === undefined ? generatePictures : generateLarger
-    return generationOf(generate(work, { name: this.name, lend: variant => this.#lend(variant) }))
+    return generationOf(generate(work, this.#lender))
+  }
+
+  get #lender(): Lender {
+    return { name: this.name, lend: variant => this.#lend(variant) }
+  }
+
+  /** What this model does to the pictures of another's plan, from the same settings but those of how they begin. */
+  #refines(prompt: string, settings: GenerateSettings, { width, height, seeds }: Plan): Refinement {
+    const { image, mask, latents, strength, hires, refiner, refineFrom, seed, count, ...others } = settings
+    const plan = planGeneration(this.#model, prompt, { ...others, width, height, seeds: [...seeds] })
+    return { model: this.#model, plan, device: this.#device, lender: this.#lender }
   }
 
   /**
@@ -150,4 +165,9 @@ export class Model implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
   }
+}
+
+function refinerOf(given: object): Model {
+  if (given instanceof Model) return given
+  throw new LatentkitError('generate: refiner is no model of this copy of latentkit; take what its load gives')
 }

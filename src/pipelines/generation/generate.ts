@@ -12,6 +12,7 @@ import { guidedNetwork } from './network.js'
 import { type Parts, type Variant, variantOf } from './parts.js'
 import { openPreviews } from './previews/previews.js'
 import type { Lease } from './recent.js'
+import { openRefiner } from './refine.js'
 import type { Batch, Stage, Work } from './stage.js'
 import { openStart } from './start.js'
 import { variedNoise } from './variation.js'
@@ -43,6 +44,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   const start = await openStart(stage)
   await using guidances = await openGuidances({ ...stage, start })
   await using previews = await openPreviews(stage)
+  await using refiner = await openRefiner(work, start)
   yield { type: 'start', total, seeds, tokensLeftOut: conditions.leftOut }
 
   for (const [i, group] of batches.entries()) {
@@ -59,8 +61,9 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
       conditions: told,
       guidances: guidances.all,
     })
-    const network = keeper?.around(guided) ?? guided
-    for await (const { x: next, x0 } of way.run(network, x, { noise: noise.next, before: keeper?.before })) {
+    const around = keeper?.around ?? (network => network)
+    const going = refiner?.of(way, { batch, noise, around }) ?? way
+    for await (const { x: next, x0 } of going.run(around(guided), x, { noise: noise.next, before: keeper?.before })) {
       signal?.throwIfAborted()
       x = next
       taken++

@@ -35,7 +35,9 @@ export async function* generateLarger(work: Work, lender: Lender): AsyncGenerato
   const total = first + batches * wayOf({ ...work, plan: large }).steps
 
   const painted: Painted[] = []
-  for await (const event of generatePictures({ ...work, plan: small }, lender)) {
+  // A1111's refiner is of the second pass unless told otherwise (modules/shared_options.py, hires_fix_refiner_pass).
+  const refinement = plan.profile === 'a1111' ? undefined : work.refinement
+  for await (const event of generatePictures({ ...work, plan: small, refinement }, lender)) {
     if (event.type === 'image') painted.push(event)
     else yield { ...event, total }
   }

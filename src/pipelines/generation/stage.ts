@@ -1,10 +1,11 @@
-import type { Level } from '../../diffusion/index.js'
+import type { Level, Step } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import type { Device } from '../../runtime/index.js'
 import type { BatchNoise, Before, Noise, Sampling, SamplingModel } from '../../samplers/index.js'
 import type { CheckpointModel } from '../checkpoint-model.js'
 import type { Plan } from '../settings/plan.js'
 import type { Parts } from './parts.js'
+import type { Refinement } from './refine.js'
 
 /*
  * A generation is stages, one file each, that know of one another only what these types say:
@@ -23,6 +24,8 @@ export interface Work {
   readonly plan: Plan
   readonly device: Device
   readonly signal: AbortSignal | undefined
+  /** The model that goes the end of the way, if another one does. */
+  readonly refinement?: Refinement | undefined
 }
 
 /** The same with the networks at hand. */
@@ -58,17 +61,18 @@ export interface Batch {
 export interface Way {
   /** Its number of steps. */
   readonly steps: number
+  readonly path: readonly Step[]
   /** Where it begins. */
   readonly start: Level
   /** What unit normals are multiplied by to start from noise alone. */
   readonly startScale: number
   /** The noise of a batch: each of its pictures draws by its own seed alone. */
   noise(batch: Pick<Batch, 'seeds' | 'first' | 'shape'>): BatchNoise
-  /** Goes it from latents at the start's level. */
+  /** Goes it from latents at the start's level, or at that of a later step. */
   run(
     model: Pick<SamplingModel, 'network' | 'parameterization'>,
     x: Float32Array,
-    options: { readonly noise: Noise; readonly before?: Before | undefined },
+    options: { readonly noise: Noise; readonly before?: Before | undefined; readonly from?: number },
   ): Sampling
 }
 

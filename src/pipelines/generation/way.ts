@@ -6,11 +6,18 @@ import {
   profiles,
   profileWay,
   type SampleOptions,
+  type SamplerName,
   type SeededPicture,
   sample,
+  samplers,
+  scale,
 } from '../../samplers/index.js'
 import type { Plan } from '../settings/plan.js'
 import type { Way, Work } from './stage.js'
+
+/** A batch that a step has left, as a way begins: samplers over noise levels leave it as image + sigma noise. */
+const begun = (sampler: SamplerName, x: Float32Array, { from }: Step): Float32Array =>
+  'overSigmas' in samplers[sampler] ? scale(x, 1 / Math.hypot(from.sigma / from.alpha, 1)) : x
 
 interface Course {
   readonly path: readonly Step[]
@@ -32,12 +39,13 @@ export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'm
   const source = plan.noiseSource ?? (plan.profile ? profiles[plan.profile].draws : 'cpu')
   return {
     steps: path.length,
+    path,
     start,
     startScale,
     noise: ({ seeds, first, shape: [, ...shape] }) =>
       noise({ pictures: seeds.map((seed, i) => pictureOf(plan, seed, first + i)), shape, source }),
-    run: (model, x, given) =>
-      sample(sampler, { ...model, alphasCumprod }, x, path, {
+    run: (model, x, { from = 0, ...given }) =>
+      sample(sampler, { ...model, alphasCumprod }, from === 0 ? x : begun(sampler, x, path[from]!), path.slice(from), {
         ...options,
         ...given,
         ...(eta !== undefined && { eta }),

@@ -10,6 +10,7 @@ import { network } from './network.js'
 import { pictures } from './pictures.js'
 import { previews } from './previews.js'
 import { profile } from './profile.js'
+import { refiner } from './refiner.js'
 import { sampling } from './sampling.js'
 import { start } from './start.js'
 import { tiles } from './tiles.js'
@@ -29,6 +30,7 @@ const groups = {
   start,
   variation,
   hires,
+  refiner,
   tiles,
   guides,
 }

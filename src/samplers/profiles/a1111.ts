@@ -168,6 +168,7 @@ export const a1111: Profile = {
   // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
   // modules/processing.py, process_images_inner: x_sample.astype(np.uint8).
   rounding: 'truncate',
+  refines: 'onward',
   fromPicture: {
     taken: (steps, strength, sampler) =>
       stepsOfPicture(steps, strength) + (sampler === 'uni_pc' ? 0 : byTimesteps(sampler) ? -1 : 1),

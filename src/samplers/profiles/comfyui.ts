@@ -88,6 +88,8 @@ export const comfyui: Profile = {
   // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
   // nodes.py, SaveImage: np.clip(i, 0, 255).astype(np.uint8).
   rounding: 'truncate',
+  // Two KSamplerAdvanced, the first of which returns what is left of the noise.
+  refines: 'anew',
   fromPicture: {
     planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
     taken: steps => steps,

@@ -133,6 +133,7 @@ export const diffusers: Profile = {
     taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps),
     rest: (whole, taken, sampler) => (sampler === 'plms' ? pndmRest(whole, whole.length - taken) : undefined),
   },
+  refines: 'anew',
   // image_processor.py, numpy_to_pil.
   rounding: 'round',
   options: ({ steps }) => ({ lowerOrderFinal: steps < 15 }),

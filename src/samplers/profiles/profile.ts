@@ -120,6 +120,10 @@ export interface Profile {
   readonly inpainting?: InpaintingRules
   /** What it brings back to the deviation of the conditional prediction where guidance is rescaled; the prediction, if left out. */
   readonly rescales?: Parameterization
+  /**
+   * How it goes on by another model at the end of a way, where it does: on the same way, or anew from what is left unfinished.
+   */
+  readonly refines?: 'onward' | 'anew'
   /** How its pictures become bytes. */
   readonly rounding: 'truncate' | 'round'
   /** How its samplers differ from the table's. */
