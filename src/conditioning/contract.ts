@@ -217,6 +217,8 @@ export interface Conditioning<Config = unknown, Recipe = Config> {
   text?(config: Config): TextShape
   /** Inputs of a sample, without the axis of the batch. */
   inputs(config: Config, place: Place): Specs
+  /** Those of them that are pictures whose latents `embed` calls for, and of which it sees nothing else. */
+  readonly encodes?: readonly string[]
   embed(at: Scope, config: Config, inputs: Readonly<Record<string, Tensor>>, tools: Tools): Conditioned
   /** Fills in what the data decide; throws FileError where they cannot be used. */
   learn?(recipe: Recipe, lesson: Lesson): Learned<Config> | Promise<Learned<Config>>

@@ -30,6 +30,7 @@ export {
   deepestCondition,
   embedConditions,
   embedderScope,
+  encodedInputs,
   inputsOf,
   reachOf,
   textShapeOf,

@@ -59,6 +59,10 @@ export function textShapeOf(config: ConditioningConfig | undefined): (TextShape 
 export const inputsOf = (config: ConditioningConfig | undefined, place: Place): Specs =>
   Object.assign({}, ...present(config).map(({ conditioning, config }) => conditioning.inputs(config, place)))
 
+/** Those of them that are pictures whose latents are all that is seen of them. */
+export const encodedInputs = (config: ConditioningConfig | undefined): readonly string[] =>
+  present(config).flatMap(({ conditioning }) => conditioning.encodes ?? [])
+
 /** Everything that conditions a network, from the inputs of `inputsOf` with an axis for the batch; `root` is the model's. */
 export function embedConditions(
   root: Scope,

@@ -34,6 +34,13 @@ export const modelLatents = (at: Scope, config: ModelConfig, images: Tensor, noi
   return toModelScale(config, noise ? sample(posterior, noise) : posterior.mean)
 }
 
+/** The same of what `modelMoments` tells of images. */
+export function latentsOfMoments(config: ModelConfig, moments: Tensor, noise?: Tensor): Tensor {
+  if (!hasSpread(config.first_stage_config)) return moments
+  const [mean, deviation] = split(moments, 2, { axis: 1 }) as [Tensor, Tensor]
+  return noise ? add(mean, mul(deviation, noise)) : mean
+}
+
 /** Images of the first stage's own latents [batch, channels, h, w]. */
 export const decodeFirstStage = (at: Scope, config: ModelConfig, latents: Tensor): Tensor =>
   decode(at('first_stage_model'), config.first_stage_config, latents)
@@ -55,11 +62,17 @@ const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Ten
   return constant(channelValues(config[name], channels), [1, channels, 1, 1])
 }
 
-/** What the conditions of a model become in its network, from their inputs. */
-export const embed = (at: Scope, config: ModelConfig, inputs: Record<string, Tensor>, place: Place): Conditioned =>
+/** What the conditions of a model become in its network, from their inputs; pictures may be their moments. */
+export const embed = (
+  at: Scope,
+  config: ModelConfig,
+  inputs: Record<string, Tensor>,
+  { moments = false, ...place }: Place & { readonly moments?: boolean },
+): Conditioned =>
   embedConditions(at, config.conditioning, inputs, {
     place,
-    encode: (images, noise) => modelLatents(at, config, images, noise),
+    encode: (images, noise) =>
+      moments ? latentsOfMoments(config, images, noise) : modelLatents(at, config, images, noise),
   })
 
 /** What the diffusion model predicts of noisy latents [batch, channels, h, w] at times [batch]. */

@@ -1,5 +1,12 @@
-import { latentChannels } from '../autoencoder/config.js'
-import { type ClipSkipRule, inputsOf, type Place, textShapeOf, withClipSkip } from '../conditioning/index.js'
+import { hasSpread, latentChannels } from '../autoencoder/config.js'
+import {
+  type ClipSkipRule,
+  encodedInputs,
+  inputsOf,
+  type Place,
+  textShapeOf,
+  withClipSkip,
+} from '../conditioning/index.js'
 import type { Size } from '../image/index.js'
 import { type Program, trace } from '../tensor/program.js'
 import { f32, type Spec, type Tensor } from '../tensor/tensor.js'
@@ -34,20 +41,26 @@ export interface Telling extends Size {
   readonly chunks?: number
   /** Which layer of CLIP the context is of, if not the model's own. */
   readonly clipSkip?: { readonly skip: number; readonly rule: ClipSkipRule } | undefined
+  /** What the first stage sees at once, if not all: conditions that it encodes are handed in as it tells of them. */
+  readonly tile?: Size | undefined
 }
 
 /**
  * What conditions become in the network, for any batch: their inputs (`tokens`, `labels`, ...) -> `context` [batch, tokens,
  * width], `concat` [batch, c, h, w] and `y` [batch], as far as there are any; undefined for a model without conditions.
  */
-export function conditionProgram(config: ModelConfig, { clipSkip, ...size }: Telling): Program | undefined {
+export function conditionProgram(config: ModelConfig, { clipSkip, tile, ...size }: Telling): Program | undefined {
   const place = placeOf(config, size)
   const conditioning = clipSkip
     ? withClipSkip(config.conditioning ?? {}, clipSkip.skip, clipSkip.rule)
     : config.conditioning
-  const specs = batched(inputsOf(conditioning, place), -1)
+  const moments = tile !== undefined
+  const [channels, ...sides] = place.latents
+  const told = f32(hasSpread(config.first_stage_config) ? 2 * channels : channels, ...sides)
+  const pictures = moments ? encodedInputs(conditioning).map(name => [name, told]) : []
+  const specs = batched({ ...inputsOf(conditioning, place), ...Object.fromEntries(pictures) }, -1)
   if (Object.keys(specs).length === 0) return undefined
-  return trace(specs, (at, inputs) => ({ ...embed(at, { ...config, conditioning }, inputs, place) }))
+  return trace(specs, (at, inputs) => ({ ...embed(at, { ...config, conditioning }, inputs, { ...place, moments }) }))
 }
 
 /** What a network takes of conditions, for any batch: what `conditionProgram` gives, of as many chunks of text as asked for. */

@@ -36,6 +36,7 @@ export const mask = {
     mask: f32(1, height, width),
     drawn: f32(...latents),
   }),
+  encodes: ['masked'],
   // Sources: latent-diffusion, scripts/inpaint.py; stablediffusion, LatentInpaintDiffusion.
   embed(_, { form }, { masked, mask, drawn }, { encode, place: { latents } }) {
     const z = encode(masked!, drawn!)

@@ -1,6 +1,6 @@
 import { type Image, imageToPixels } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
-import { hostTensor } from '../../runtime/index.js'
+import { type HostTensor, hostTensor } from '../../runtime/index.js'
 import type { Noise } from '../../samplers/index.js'
 import { sizeOf } from '../../tensor/shape.js'
 import { factorOf } from '../model-config.js'
@@ -31,20 +31,27 @@ export async function encode(
       `generate: ${model.checkpoint.name} holds no encoder: it can paint, but not start from a picture; take a file with the whole first stage`,
     )
   }
-  const run = await parts.get('encoder')
   const { width, height } = picture
-  const z = await tiled(run, hostTensor(imageToPixels(picture), [1, 3, height, width]), {
+  const z = await encodePixels({ model, parts, signal }, hostTensor(imageToPixels(picture), [1, 3, height, width]))
+  const shape = latentShape(model.config, picture)
+  const all = z.data as Float32Array
+  const length = sizeOf(shape)
+  const deviations = all.subarray(length)
+  return { data: all.subarray(0, length), shape, ...(deviations.length > 0 && { deviations }) }
+}
+
+/** What the first stage tells of pictures [batch, 3, height, width] of the stage's size; by tiles as above. */
+export async function encodePixels(
+  { model, parts, signal }: Pick<Stage, 'model' | 'parts' | 'signal'>,
+  images: HostTensor,
+): Promise<HostTensor> {
+  return tiled(await parts.get('encoder'), images, {
     input: 'images',
     output: 'z',
     unit: factorOf(model.config),
     wraps: wrapsOf(parts.variant),
     signal,
   })
-  const shape = latentShape(model.config, picture)
-  const all = z.data as Float32Array
-  const length = sizeOf(shape)
-  const deviations = all.subarray(length)
-  return { data: all.subarray(0, length), shape, ...(deviations.length > 0 && { deviations }) }
 }
 
 /** Pictures' latents, those that spread drawn about their means. */

@@ -1,5 +1,6 @@
 import {
   type Asked,
+  encodedInputs,
   inputsOf,
   type Numbers,
   type Spoken,
@@ -11,6 +12,7 @@ import type { HostTensor } from '../../runtime/host-tensor.js'
 import { type HostTensors, hostTensor } from '../../runtime/index.js'
 import { stageAt } from '../../text/prompt/index.js'
 import { placeOf } from '../programs.js'
+import { encodePixels } from './encode.js'
 import { joined } from './noise.js'
 import { gathered, rows } from './rows.js'
 import type { Stage } from './stage.js'
@@ -82,16 +84,22 @@ const plainly = (lines: readonly Line[]): boolean =>
 
 /** The outputs of the conditions' program for rows of numbers, so many of them at a time. */
 async function embed(
-  { model: { config }, plan, parts, signal }: Stage,
+  stage: Stage,
   rows: readonly Numbers[],
   most: number,
 ): Promise<Readonly<Record<string, readonly HostTensor[]>>> {
+  const { model, plan, parts, signal } = stage
+  const { config } = model
   const run = await parts.get('conditions')
   if (run === undefined) return {}
   const specs = inputsOf(config.conditioning, placeOf(config, plan))
   const all: Record<string, HostTensor[]> = {}
   for (let i = 0; i < rows.length; i += most) {
-    const out = await run(stack(specs, rows.slice(i, i + most)), { signal })
+    const given = stack(specs, rows.slice(i, i + most))
+    const moments: Record<string, HostTensor> = {}
+    for (const name of parts.variant.tile ? encodedInputs(config.conditioning) : [])
+      moments[name] = await encodePixels(stage, given[name]!)
+    const out = await run({ ...given, ...moments }, { signal })
     for (const [name, tensor] of Object.entries(out)) all[name] = [...(all[name] ?? []), tensor]
   }
   return all

@@ -154,6 +154,29 @@ test('a window sees its part of what is told beside the latents', async () => {
   }
 })
 
+test('a picture to paint in is encoded by tiles as well, nearer to all at once than another one is', async () => {
+  const config = tinyConfig({ text: false })
+  const { use_spatial_transformer: _, ...unet } = config.unet_config!
+  const conditioning = { mask: { form: 'stable-diffusion' } }
+  const told = modelConfig.parse({ ...config, unet_config: { ...unet, in_channels: 9 }, conditioning })
+  await using from = await load(tinyCheckpoint(told), { threads: 1 })
+  const [width, height] = [32, 16]
+  const filled = (level: (x: number, y: number) => number): Image => ({
+    ...{ width, height, channels: 3 },
+    data: Uint8Array.from({ length: width * height * 3 }, (_, i) =>
+      level(Math.floor(i / 3) % width, Math.floor(i / 3 / width)),
+    ),
+  })
+  const mask = filled(x => (x < 16 ? 0 : 255))
+  const paint = async (image: Image, options: GenerateOptions = {}) =>
+    (await made({ image, mask, strength: undefined, ...options }, { from, prompt: '' })).latents
+  const [one, other] = [filled((x, y) => 8 * x + y), filled((x, y) => 255 - 4 * x - 8 * y)]
+  const whole = await paint(one)
+  const near = difference(whole, await paint(one, { tile: 16 }))
+  const far = difference(whole, await paint(other))
+  assert.ok(near > 1e-6 && near < far / 2, `${near} beside ${far}`)
+})
+
 test('windows are those of the second go too, and sides that the networks cannot have are refused', async () => {
   const { image } = await made({ hires: 2, window: 16, tile: 16, strength: undefined, seed: 1 })
   assert.deepEqual([image.width, image.height], [32, 32])
