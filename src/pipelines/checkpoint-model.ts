@@ -44,7 +44,7 @@ export function checkpointModel(checkpoint: Checkpoint): CheckpointModel {
   if (unet_config === undefined || diffusion === undefined) {
     throw new FileError(
       name,
-      'holds a first stage alone: it can reconstruct pictures, not generate them; train a diffusion model over it',
+      'holds a first stage alone: it can reconstruct pictures, not generate them; train a diffusion model over it, or give it as vae (--vae) beside a model',
     )
   }
   checkDepth(name, config, weights.size)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { baseName, fileInfo, openSource, parentFolder, readBytes, readText } from '#platform'
+import { baseName, fileInfo, listFolder, openSource, parentFolder, readBytes, readText } from '#platform'
 import { locate } from '../hub/index.js'
 import { FileError } from '../platform/errors.js'
 import { bytesSource, readAll } from '../platform/sources.js'
@@ -62,12 +62,21 @@ export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
     if ((await fileInfo(place))?.kind === 'folder')
       throw new FileError(
         place,
-        `is a folder without ${diffusersIndex}; wanted is one of diffusers, or a file of weights`,
+        `is a folder without ${diffusersIndex}; wanted is one of diffusers, or a file of weights${await weightsWithin(place)}`,
       )
   }
   return withOtherHalf(await weightsOf(await inOnePiece(await openSource(place))), async name =>
     (await fileInfo(name))?.kind === 'file' ? openWeights(name) : undefined,
   )
+}
+
+/** Files that may have been meant by a folder, for messages. */
+async function weightsWithin(folder: string): Promise<string> {
+  const names = (await listFolder(folder)).flatMap(({ name }) =>
+    /\.(safetensors|ckpt|pt|pth|gguf)$/i.test(name) ? [name] : [],
+  )
+  const some = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
+  return names.length === 0 ? '' : `, perhaps ${some} in it`
 }
 
 /** The model in a file that is open; closing it closes the file, and so does refusing it. Throws as `openModelFile` does. */

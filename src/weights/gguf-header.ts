@@ -58,7 +58,7 @@ export function parseGguf(bytes: Uint8Array, fileSize: number, file: string): Gg
     throw new FileError(file, `${reason}; ${damaged}`, { offset: at })
   }
   function take(length: number): number {
-    if (!(length <= fileSize - at)) fail(`something has ${length} bytes where ${fileSize - at} are left`)
+    if (!(length <= fileSize - at)) fail(`its head goes on for ${length} bytes where ${fileSize - at} are left`)
     if (length > bytes.length - at) throw new CutOff(file, `its head ends too early; ${damaged}`, { offset: at })
     at += length
     return at - length

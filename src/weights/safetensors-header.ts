@@ -1,6 +1,6 @@
 import { FileError } from '../platform/errors.js'
 import { type DType, dtypeBytes, elementCount, isDType } from './dtypes.js'
-import { quoted } from './tensor-file.js'
+import { describeContent, quoted } from './tensor-file.js'
 
 /** Where one tensor lies, in bytes from the beginning of the file. */
 export interface HeaderEntry {
@@ -18,20 +18,18 @@ export interface Header {
 /** The format's own limit, https://github.com/huggingface/safetensors#format. */
 const largestHeader = 100_000_000
 
-/** Length of the header's JSON from the first 8 bytes; throws FileError if no header can be that long. */
+/** How many of the first bytes tell the length of the header, or what is there in the place of one. */
+export const startLength = 40
+
+/** Length of the header's JSON from the first bytes of a file; throws FileError if no header can be that long. */
 export function headerLength(first: Uint8Array, fileSize: number, file: string): number {
-  if (first.length < 8) {
+  const length = first.length < 8 ? 0n : new DataView(first.buffer, first.byteOffset).getBigUint64(0, true)
+  if (length < 2n || length > largestHeader)
+    throw new FileError(file, `is no safetensors file: ${describeContent(first)}`, { offset: 0 })
+  if (length > BigInt(fileSize - 8)) {
     throw new FileError(
       file,
-      `is no safetensors file: it has ${fileSize} bytes and a header begins with 8; load it again`,
-      { offset: 0 },
-    )
-  }
-  const length = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true)
-  if (length < 2n || length > largestHeader || length > BigInt(fileSize - 8)) {
-    throw new FileError(
-      file,
-      `is no whole safetensors file: its header would have ${length} bytes, of ${fileSize - 8} that follow and ${largestHeader} that are allowed; load it again`,
+      `is no whole safetensors file: its header has ${length} bytes, and ${fileSize - 8} follow; it was cut off, load it again`,
       { offset: 0 },
     )
   }

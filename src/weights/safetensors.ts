@@ -1,7 +1,7 @@
 import { writeFileAtomic } from '#platform'
 import type { FileSource } from '../platform/types.js'
 import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
-import { encodeHeader, headerLength, parseHeader, sortedByName } from './safetensors-header.js'
+import { encodeHeader, headerLength, parseHeader, sortedByName, startLength } from './safetensors-header.js'
 import { readStored } from './stored.js'
 import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
 
@@ -19,7 +19,7 @@ export type SafetensorsFile = TensorFile<StoredTensor>
  */
 export async function openSafetensors(source: FileSource): Promise<SafetensorsFile> {
   const header = await closingOnError(source, async () => {
-    const length = headerLength(await source.read(0, Math.min(8, source.size)), source.size, source.name)
+    const length = headerLength(await source.read(0, Math.min(startLength, source.size)), source.size, source.name)
     return parseHeader(await source.read(8, length), source.size, source.name)
   })
   const tensors = new Map<string, StoredTensor>()
@@ -39,7 +39,7 @@ export function readSafetensors(
   bytes: Uint8Array,
   name = 'safetensors bytes',
 ): { metadata: ReadonlyMap<string, string>; tensors: Map<string, TensorData> } {
-  const length = headerLength(bytes.subarray(0, 8), bytes.length, name)
+  const length = headerLength(bytes.subarray(0, startLength), bytes.length, name)
   const header = parseHeader(bytes.subarray(8, 8 + length), bytes.length, name)
   const tensors = new Map<string, TensorData>()
   for (const [tensor, { dtype, shape, begin, end }] of header.tensors) {

@@ -66,5 +66,9 @@ export function describeContent(start: Uint8Array): string {
   if (text.startsWith('version https'))
     return 'it is a Git LFS pointer to the file; fetch the file itself with git lfs pull'
   if (text.startsWith('<')) return 'it is a web page, perhaps of a failed download; load the file itself'
+  if (start.every(byte => byte === 0))
+    return 'it begins with zeros, as a download does that is not finished; load it again'
+  if (/^[\x20-\x7e\s]+$/.test(text))
+    return `it is a text that begins with ${JSON.stringify(text.slice(0, 24))}; choose a checkpoint`
   return `it begins with the bytes ${Array.from(start.subarray(0, 8), byte => byte.toString(16).padStart(2, '0')).join(' ')}; choose a checkpoint`
 }

@@ -154,7 +154,14 @@ type Index = Pick<z.output<typeof indexSchema>, '_class_name' | 'vae'> & Readonl
 
 async function readIndex(folder: string): Promise<Index> {
   const path = joinPath(folder, diffusersIndex)
-  const parsed = indexSchema.safeParse(await readJson(path))
+  const json = await readJson(path)
+  const parsed = indexSchema.safeParse(json)
+  const { _class_name: name, unet: any } = (json ?? {}) as { _class_name?: unknown; unet?: unknown }
+  if (typeof name === 'string' && any === undefined)
+    throw new FileError(
+      path,
+      `is of a ${name}, which has no unet; readable are pipelines of Stable Diffusion 1, 2 and XL and of latent diffusion`,
+    )
   if (!parsed.success)
     throw new FileError(
       path,

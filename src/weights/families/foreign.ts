@@ -3,7 +3,7 @@ import type { Checkpoint } from '../checkpoint.js'
 import { readStored, storedTensors } from '../stored.js'
 import { type StoredTensor, type TensorFile, type TensorInfo, wantedTensor } from '../tensor-file.js'
 import { configFromCompvis, isCompvisConfig } from './compvis-yaml.js'
-import { describeTensors } from './describe.js'
+import { describeOther, describeTensors } from './describe.js'
 import { refined } from './facts.js'
 import type { ConfigJson, Family } from './family.js'
 import { originalNames } from './original-names.js'
@@ -73,11 +73,16 @@ export function recognised(
 ): Recognised {
   const found = named(name, tensors, family)
   if (found) return found
-  throw new FileError(
-    name,
-    `is no checkpoint that latentkit knows: ${describeTensors(tensors)}; give config, the name of a family or a configuration, if it is one`,
-  )
+  const other = describeOther(tensors)
+  const told = other ?? `${describeTensors(tensors)}${toDo(name)}`
+  throw new FileError(name, `is no checkpoint that latentkit knows: ${told}`)
 }
+
+/** What may help where nothing is known of a file. */
+const toDo = (name: string): string =>
+  /-\d{5}-of-\d{5}\.(\w+\.)?(safetensors|bin)$/.test(name)
+    ? '; it is one of several files: give the index that lies beside it, ….index.json'
+    : '; give config, the name of a family or a configuration, if it is one'
 
 function named(name: string, tensors: ReadonlyMap<string, StoredTensor>, family: string | undefined) {
   try {
