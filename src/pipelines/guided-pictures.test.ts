@@ -2,13 +2,10 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import { bytesSource } from '../platform/sources.js'
-import { trace } from '../tensor/program.js'
-import { f32 } from '../tensor/tensor.js'
-import { drawnParameters } from '../testing/parameters.js'
+import { controlNetFile } from '../testing/control-net.js'
 import { smallCheckpoint, smallOriginals } from '../testing/small-originals.js'
 import { unetConfig } from '../unet/config.js'
-import { controlNet } from '../unet/control-net.js'
-import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
+import { toFloat32 } from '../weights/dtypes.js'
 import { weightsOf } from '../weights/open-weights.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import type { GenerateOptions } from './generation/events.js'
@@ -68,25 +65,7 @@ async function compare(name: string, found: Float32Array): Promise<void> {
 for (const [name, options] of Object.entries(cases))
   test(`${name}: as by diffusers`, async () => compare(name, await latentsOf(model, options)))
 
-/** A ControlNet of the original's names; all its numbers times a factor. */
-function smallControlNet(factor: number): Uint8Array {
-  const config = unetConfig.parse(smallOriginals.sd1.unet_config)
-  const specs = { x: f32(1, 4, 8, 8), t: f32(1), context: f32(1, 77, 128), hint: f32(1, 3, 64, 64) }
-  const program = trace(specs, (at, given) =>
-    Object.fromEntries(controlNet(at('control_model'), config, given as never).map((h, i) => [`${i}`, h])),
-  )
-  const tensors = Object.entries(drawnParameters(program)).map(
-    ([name, { data, shape }]) =>
-      [
-        name,
-        fromFloat32(
-          Float32Array.from(data, v => v * factor),
-          shape,
-        ),
-      ] as const,
-  )
-  return encodeSafetensors(new Map(tensors))
-}
+const smallControlNet = (by: number) => controlNetFile(unetConfig.parse(smallOriginals.sd1.unet_config), 8, by)
 
 const drawn = (width: number, height: number, channels: 3 | 4, level: (x: number, y: number, c: number) => number) => ({
   ...{ width, height, channels },

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import { modelSchedule, samplingPlan } from '../../../diffusion/index.js'
 import type { Image } from '../../../image/index.js'
 import { plainNoise } from '../../../samplers/index.js'
+import { controlNetFile } from '../../../testing/control-net.js'
 import { tinyCheckpoint, tinyConfig } from '../../../testing/tiny-model.js'
 import { drawing } from '../../../testing/values.js'
 import { load } from '../../load.js'
@@ -150,6 +151,26 @@ test('a window sees its part of what is told beside the latents', async () => {
   ] as const) {
     const part = cut(x, [8, 16], [8, 8], [0, left])
     const alone = await paint(depths(...half), [8, 8], {}, part)
+    assert.ok(difference(cut(large.latents, [8, 16], [8, 8], [0, left]), alone.latents) < 1e-4)
+  }
+})
+
+test('a window sees its part of the hints of ControlNets', async () => {
+  const controls = [1, -0.5].map(by => ({ file: controlNetFile(tinyConfig().unet_config!, 2, by) }))
+  await using from = await load(tinyCheckpoint(), { threads: 1, controls })
+  const striped = (width: number, left: number): Image => ({
+    data: Uint8Array.from({ length: 16 * width * 3 }, (_, i) => 8 * (left + (Math.floor(i / 3) % width))),
+    ...{ width, height: 16, channels: 3 },
+  })
+  const hints = (width: number, left = 0) => [striped(width, left), striped(width, left + 3)]
+  const x = planes(8, 16)
+  const way = { controlMode: ['control'], controlFrom: [0, 0.3] } as const
+  const paint = (hint: Image[], sides: Sides, x: Float32Array, more: GenerateOptions = {}) =>
+    made({ hint, ...way, ...more, latents: beginningAt(x, sides) } as GenerateOptions, { from })
+  const large = await paint(hints(32), [8, 16], x, { window: 16, windowOverlap: 0 })
+  for (const left of [0, 8]) {
+    const part = cut(x, [8, 16], [8, 8], [0, left])
+    const alone = await paint(hints(16, 2 * left), [8, 8], part)
     assert.ok(difference(cut(large.latents, [8, 16], [8, 8], [0, left]), alone.latents) < 1e-4)
   }
 })
