@@ -11,7 +11,7 @@ const copies = fileURLToPath(new URL('../../../fixtures/conformance', import.met
 
 const folder = await temporaryFolder()
 
-test('every small copy of a public case is equal', async () => {
+test('every case that comes along is equal', async () => {
   const failed = (await all(copies)).filter(({ status }) => status !== 'equal')
   assert.deepEqual(failed, [])
 })

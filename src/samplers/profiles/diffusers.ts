@@ -27,8 +27,10 @@ const classes: Partial<Readonly<Record<SamplerName, readonly [SchedulerName, Rea
   lms: ['LMSDiscreteScheduler'],
   dpm_2: ['KDPM2DiscreteScheduler'],
   dpm_2_ancestral: ['KDPM2AncestralDiscreteScheduler'],
+  dpmpp_2s: ['DPMSolverSinglestepScheduler'],
   dpmpp_2m: ['DPMSolverMultistepScheduler'],
   dpmpp_2m_sde: ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++' }],
+  dpmpp_2m_sde_heun: ['DPMSolverMultistepScheduler', { algorithm_type: 'sde-dpmsolver++', solver_type: 'heun' }],
   uni_pc: ['UniPCMultistepScheduler'],
   deis: ['DEISMultistepScheduler'],
 }

@@ -223,7 +223,7 @@ const plans: Kind = {
       const { scheduler, plan, calls } = readPlan(run)
       values.set(`run${i}.timesteps`, vector(calls.timesteps))
       if (calls.sigmas) values.set(`run${i}.sigmas`, vector(calls.sigmas))
-      scalars.push({ run: i, init_noise_sigma: plan.initNoiseSigma, order: /^(Heun|KDPM2)/.test(scheduler) ? 2 : 1 })
+      scalars.push({ run: i, init_noise_sigma: plan.initNoiseSigma, order: /Heun|KDPM2/.test(scheduler) ? 2 : 1 })
     }
     const expected = testCase.filesOf('expected')
     return {
