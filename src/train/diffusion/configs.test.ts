@@ -46,6 +46,8 @@ const published: Record<string, number> = {
   'stable-diffusion-v1': 859.52,
   'stable-diffusion-v2': 865.91,
   'stable-diffusion-v2-v': 865.91,
+  'stable-diffusion-v2-depth': 865.91,
+  'stable-diffusion-xl': 2567.46,
 }
 
 const recipesIn = async (folder: string): Promise<[string, DiffusionRecipe][]> => {
@@ -138,6 +140,7 @@ function requestOf({ conditioning = {}, data }: DiffusionRecipe): GenerateSettin
     ...(conditioning.layout && { boxes: [{ label: 'shoes', box: [0.2, 0.1, 0.6, 0.8] }] }),
     ...(conditioning.map && { map: grey(x => (x < data.size / 2 ? 1 : 3)) }),
     ...(conditioning.mask && { image: whole, mask: grey(x => (x < data.size / 2 ? 255 : 0)) }),
+    ...(conditioning.depth && { depth: grey(x => x) }),
     ...(conditioning.low_resolution && { image: resizeImage(picture, data.size / 4, data.size / 4) }),
   }
 }
