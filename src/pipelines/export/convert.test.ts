@@ -182,6 +182,7 @@ test('a first stage alone is written by the names of its own files', async () =>
   const checkpoint = await openModelFile(join(folder, 'vae.safetensors'))
   assert.equal(checkpoint.weights.size, weights.length)
   await checkpoint.close()
+  await assert.rejects(convert(bytes, join(folder, 'vae'), { loras: [{ file: bytes }] }), /no adapter changes/)
   await convert(bytes, join(folder, 'vae'))
   assert.deepEqual((await readdir(join(folder, 'vae'))).sort(), ['config.json', 'diffusion_pytorch_model.safetensors'])
   for (const [name, values] of await weightsAt(join(folder, 'vae')))

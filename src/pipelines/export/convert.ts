@@ -1,3 +1,4 @@
+import { LatentkitError } from '../../platform/errors.js'
 import type { SourceLike } from '../../platform/types.js'
 import { validate } from '../../schema/index.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'
@@ -39,5 +40,7 @@ export async function convert(from: SourceLike, path: string, options: ConvertOp
 async function exported(checkpoint: Checkpoint, loras: ConvertOptions['loras']): Promise<Exported> {
   const config = validate(modelConfig, checkpoint.info.config, `${checkpoint.name}: config`)
   if (config.unet_config !== undefined) return adaptModel(checkpointModel(checkpoint), { loras })
+  if (loras !== undefined && loras.length > 0)
+    throw new LatentkitError(`${checkpoint.name} holds a first stage alone, which no adapter changes; leave loras out`)
   return { checkpoint, config, weights: { tensors: checkpoint.weights, read: checkpoint.read } }
 }
