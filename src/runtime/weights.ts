@@ -37,7 +37,7 @@ export interface WeightOptions {
 const mostInline = 2 ** 30
 
 /** Bytes that are let go of before the collector is asked to hurry. */
-const mostGarbage = 2 ** 27
+const mostGarbage = 2 ** 26
 
 /**
  * Finds the weights of a program's parameters, and makes them what they are held as one by one.
@@ -60,7 +60,7 @@ export async function loadWeights(
     filesOnDisk && ![...forms.values()].some(form => typeof form !== 'string' && (form.bits === 4 || !holds))
   const held: Record<string, HostTensor> = {}
   const inMemory: HeldNumbers[] = []
-  let inFiles: { weight: FoundWeight; path: string; stored: StoredTensor }[] = []
+  const inFiles: WeightInFile[] = []
   let garbage = 0
   for (const weight of found) {
     const { parameter, half, dtype, stored } = weight
@@ -80,18 +80,30 @@ export async function loadWeights(
     collectGarbage()
     garbage = 0
   }
-  // The others become part of the model itself, as far as it may grow; else all are read.
-  if (inMemory.reduce((sum, { data }) => sum + data.byteLength, 0) > mostInline) {
-    for (const { weight } of inFiles) inMemory.push(...(await inForm(weight, weight.half ? 'f16' : 'f32')))
-    inFiles = []
+  return { program: withStoredForms(program, forms), small, held, ...(await inModel(inMemory, inFiles)) }
+}
+
+/** A weight that the runtime reads where it lies. */
+interface WeightInFile {
+  readonly weight: FoundWeight
+  readonly path: string
+  readonly stored: StoredTensor
+}
+
+/** Where a model finds its weights; those of files are read as well where the others are more than the model may hold. */
+async function inModel(
+  inMemory: readonly HeldNumbers[],
+  inFiles: readonly WeightInFile[],
+): Promise<Pick<LoadedWeights, 'bytes' | 'externalData' | 'folder'>> {
+  if (inFiles.length > 0 && inMemory.reduce((sum, { data }) => sum + data.byteLength, 0) > mostInline) {
+    const read = [...inMemory]
+    for (const { weight } of inFiles) read.push(...(await inForm(weight, weight.half ? 'f16' : 'f32')))
+    return inModel(read, [])
   }
   const bytes = new Map<string, TensorBytes>()
   const externalData: { path: string; data: Uint8Array<ArrayBuffer> }[] = []
-  for (const {
-    name,
-    data: { buffer, byteOffset, byteLength },
-  } of inMemory) {
-    const data = new Uint8Array(buffer, byteOffset, byteLength)
+  for (const { name, data: numbers } of inMemory) {
+    const data = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
     if (data.length < 128 || inFiles.length > 0) bytes.set(name, { kind: 'inline', data })
     else {
       bytes.set(name, { kind: 'external', file: `memory/${name}`, offset: 0, length: data.length })
@@ -104,7 +116,7 @@ export async function loadWeights(
     const file = path.slice(folder!.length)
     bytes.set(weight.parameter.name, { kind: 'external', file, offset: begin, length: end - begin })
   }
-  return { program: withStoredForms(program, forms), small, bytes, externalData, held, folder }
+  return { bytes, externalData, folder }
 }
 
 /** The longest folder, with its separator at the end, that all paths begin with. */
