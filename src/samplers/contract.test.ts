@@ -5,6 +5,7 @@ import {
   cumulativeAlphas,
   cumulativeAlphas32,
   makeBetas,
+  type Parameterization,
   rescaleZeroTerminalSnr,
   type SamplingSchedule,
   samplingPlan,
@@ -21,14 +22,19 @@ async function result(
   name: SamplerName,
   network: (x: Float32Array, t: number) => Float32Array,
   start: Float32Array,
-  { steps = 8, schedule = 'trailing' as SamplingSchedule, noise = () => start } = {},
+  {
+    steps = 8,
+    schedule = 'trailing' as SamplingSchedule,
+    strength = 1,
+    parameterization = 'x0' as Parameterization,
+    noise = () => start,
+  } = {},
 ) {
-  const model = { network, parameterization: 'x0', alphasCumprod } as const
+  const model = { network, parameterization, alphasCumprod }
   let last = start
   let count = 0
-  for await (const { x, x0 } of sample(name, model, start, samplingPlan(alphasCumprod, { steps, schedule }), {
-    noise,
-  })) {
+  const plan = samplingPlan(alphasCumprod, { steps, schedule, strength })
+  for await (const { x, x0 } of sample(name, model, start, plan, { noise })) {
     assert.equal(x.length, start.length)
     assert.equal(x0.length, start.length)
     last = x
@@ -107,6 +113,37 @@ for (const name of names) {
         assert.deepEqual(await run(), await run())
       }
     }
+  })
+
+  test(`${name}: numbers, whatever schedule, number of steps, start and parameterisation`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 60 }),
+        fc.constantFrom<SamplingSchedule>(...(Object.keys(schedules) as SamplingSchedule[])),
+        fc.double({ min: 0.5, max: 1, noNaN: true }),
+        fc.constantFrom<Parameterization>('epsilon', 'v', 'x0'),
+        fc.integer(),
+        async (steps, schedule, strength, parameterization, seed) => {
+          if (!fitting(schedule, steps)) return
+          const g = torchGenerator(seed)
+          const noise = () => g.randn(3)
+          const { last } = await result(name, wavy, noise(), { steps, schedule, strength, parameterization, noise })
+          assert.ok(last.every(Number.isFinite), `${last}`)
+        },
+      ),
+      { numRuns: 8 },
+    )
+  })
+
+  test(`${name}: noise changes its pictures if and only if it is called stochastic`, async () => {
+    const start = torchGenerator(2).randn(3)
+    const by = async (seed: number) => {
+      const g = torchGenerator(seed)
+      return (await result(name, wavy, start, { steps: 24, noise: () => g.randn(3) })).last
+    }
+    const [one, other] = [await by(1), await by(2)]
+    if (samplers[name].stochastic) assert.notDeepEqual(one, other)
+    else assert.deepEqual(one, other)
   })
 
   test(`${name}: timesteps that a plan holds several times are no harm`, async () => {
