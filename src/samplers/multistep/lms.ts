@@ -6,6 +6,8 @@ export interface LmsOptions {
   readonly order?: number | undefined
   /** Slopes before the current one stand for those so many steps further back, as stable-diffusion.cpp has it. */
   readonly late?: number | undefined
+  /** Whether a step to a clean image goes along the current slope alone, as ComfyUI has it. */
+  readonly straightEnd?: boolean | undefined
 }
 
 /** Linear multistep: the polynomial through the last slopes, integrated (k-diffusion, sample_lms). */
@@ -13,9 +15,10 @@ export function lms(
   denoise: Denoise,
   x: Float32Array,
   sigmas: ArrayLike<number>,
-  { order = 4, late = 0 }: LmsOptions = {},
+  { order = 4, late = 0, straightEnd = false }: LmsOptions = {},
 ): Sampling {
   return linearMultistep(denoise, x, sigmas, i => {
+    if (straightEnd && sigmas[i + 1] === 0) return [-sigmas[i]!]
     const knots = Array.from({ length: Math.min(order, i + 1) }, (_, j) => sigmas[i - j]!)
     const weights = knots.map(() => 0)
     for (const j of knots.keys()) {

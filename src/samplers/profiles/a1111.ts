@@ -105,8 +105,9 @@ export const a1111: Profile = {
     heun: own,
     dpm_2: { ...karras, discard: true },
     dpm_2_ancestral: { ...karras, discard: true },
-    dpm_fast: { ...own, open: true },
-    dpm_adaptive: { ...own, open: true },
+    // Whatever takes an eta is given 1 (modules/sd_samplers_common.py, Sampler.initialize).
+    dpm_fast: { ...own, open: true, eta: 1 },
+    dpm_adaptive: { ...own, open: true, eta: 1 },
     restart: karras,
     lcm: own,
     ddim: timesteps,

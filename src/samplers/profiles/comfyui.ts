@@ -2,6 +2,7 @@ import { discreteSigmas, type Level } from '../../diffusion/index.js'
 import { interpolate } from '../../image/index.js'
 import type { Noise } from '../contract.js'
 import { deisInTime } from '../multistep/deis-in-time.js'
+import { lms } from '../multistep/lms.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, type NoiseSource, together } from './draws.js'
@@ -40,7 +41,8 @@ export const comfyui: Profile = {
     heunpp2: plain,
     dpm_2: discarding,
     dpm_2_ancestral: discarding,
-    lms: plain,
+    // comfy/k_diffusion/sampling.py, sample_lms.
+    lms: { ...plain, loop: (denoise, x, sigmas) => lms(denoise, x, sigmas, { straightEnd: true }) },
     dpm_fast: { ...plain, open: true },
     dpm_adaptive: { ...plain, open: true },
     dpmpp_2s_ancestral: plain,
