@@ -34,8 +34,8 @@ const difference = (a: GeneratedImage, b: GeneratedImage) =>
   Math.max(...Array.from(a.data, (value, i) => Math.abs(value - b.data[i]!)))
 
 test('a generation tells its steps and gives pictures with their seeds and settings', async () => {
-  const { events, images } = await run('red heart', { seed: 0xffffffff, count: 3, batch: 2, steps: 4 })
-  assert.deepEqual(events[0], { type: 'start', total: 8, seeds: [0xffffffff, 0, 1], tokensLeftOut: 0 })
+  const { events, images } = await run('red heart', { seed: Number.MAX_SAFE_INTEGER, count: 3, batch: 2, steps: 4 })
+  assert.deepEqual(events[0], { type: 'start', total: 8, seeds: [Number.MAX_SAFE_INTEGER, 0, 1], tokensLeftOut: 0 })
   assert.deepEqual(
     events.flatMap(event => (event.type === 'step' ? [event.step] : [])),
     [1, 2, 3, 4, 5, 6, 7, 8],
@@ -43,7 +43,7 @@ test('a generation tells its steps and gives pictures with their seeds and setti
   assert.deepEqual(
     events.flatMap(event => (event.type === 'image' ? [[event.index, event.seed]] : [])),
     [
-      [0, 0xffffffff],
+      [0, Number.MAX_SAFE_INTEGER],
       [1, 0],
       [2, 1],
     ],

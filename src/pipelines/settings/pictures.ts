@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { settingsGroup } from './group.js'
 
 const count = z.int().positive()
-/** torch's generator takes 32 bits of a seed. */
-export const seed = z.int().min(0).max(0xffffffff)
+/** As far as whole numbers are exact: torch's generators take 64 bits of a seed, on the processor the low 32 of them. */
+export const seed = z.int().min(0)
 
 /** How many pictures, of which seeds and of what size. */
 export const pictures = settingsGroup({

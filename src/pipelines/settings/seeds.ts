@@ -16,8 +16,11 @@ export function seedsOf({ seed, seeds, count = 1, batchSize, ...variation }: See
 } {
   const { variationSeed, variationStrength } = variation
   const chance = () => Math.floor(Math.random() * 2 ** 32)
+  // After the last whole number that is exact comes 0.
   const from = (first: number, step: number, count: number) =>
-    Array.from({ length: count }, (_, i) => (first + i * step) % 2 ** 32)
+    Array.from({ length: count }, (_, i) =>
+      i * step < 2 ** 53 - first ? first + i * step : i * step - (2 ** 53 - first),
+    )
   // Variations are of one seed. Source: stable-diffusion-webui, modules/processing.py, process_images_inner.
   const ofOne = variationStrength > 0 || batchSize !== undefined
   const own = seeds ?? from(seed ?? chance(), ofOne ? 0 : 1, count)
