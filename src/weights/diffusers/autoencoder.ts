@@ -34,7 +34,7 @@ const autoencoderConfigSchema = z.object({
   block_out_channels: z.array(z.int().positive()).min(1).max(16),
   down_block_types: z.array(z.enum(['DownEncoderBlock2D', 'AttnDownEncoderBlock2D'])),
   up_block_types: z.array(z.enum(['UpDecoderBlock2D', 'AttnUpDecoderBlock2D'])),
-  layers_per_block: z.int().positive().default(1),
+  layers_per_block: z.int().positive().max(1000).default(1),
   sample_size: z.int().positive().default(32),
   scaling_factor: z.number().positive().optional(),
   num_vq_embeddings: z.int().positive().default(256),

@@ -102,6 +102,7 @@ test('what the other layout cannot hold is refused by name', async () => {
   refused({ _class_name: 'UNet2DModel' }, /_class_name/)
   refused({ up_block_types: ['UpBlock2D', 'UpBlock2D'] }, /in reverse/)
   refused({ layers_per_block: [1] }, /1 entries for 2/)
+  refused({ layers_per_block: 2e9 }, /layers_per_block/)
   refused({ attention_head_dim: [3, 4] }, /neither one number of heads/)
   assert.throws(() => unetFromDiffusers([], 'x'), FileError)
   assert.throws(() => unetToDiffusers({ ...fixture.compvisConfig, resblock_updown: true }), /resblock_updown/)

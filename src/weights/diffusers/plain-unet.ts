@@ -17,7 +17,7 @@ const configSchema = z.object({
   down_block_types: z.array(z.enum(downTypes)),
   up_block_types: z.array(z.enum(upTypes)),
   mid_block_type: z.literal('UNetMidBlock2D').default('UNetMidBlock2D'),
-  layers_per_block: z.int().positive().default(2),
+  layers_per_block: z.int().positive().max(1000).default(2),
   attention_head_dim: z.int().positive().nullable().default(8),
   resnet_time_scale_shift: z.enum(['default', 'scale_shift']).default('default'),
   downsample_type: z.enum(['conv', 'resnet']).default('conv'),

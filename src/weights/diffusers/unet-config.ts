@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { FileError } from '../../platform/errors.js'
 
-const perLevel = z.union([z.int().nonnegative(), z.array(z.int().nonnegative()).max(16)])
+// Of more blocks than any network has, names would be made without end.
+const count = z.int().nonnegative().max(1000)
+const perLevel = z.union([count, z.array(count).max(16)])
 
 /** The words of openaimodel.py, UNetModel, that diffusers' UNet2DConditionModel can express, with those values. */
 const unetWords = z.object({
