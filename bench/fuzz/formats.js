@@ -22,7 +22,8 @@ import { autoencoderFromDiffusers, unetFromDiffusers } from '../../dist/weights/
 import { fromFloat32 } from '../../dist/weights/dtypes.js'
 import { openGguf } from '../../dist/weights/gguf.js'
 import { encodeNpy, readNpy } from '../../dist/weights/npy.js'
-import { encodeSafetensors, openSafetensors, openShardedSafetensors } from '../../dist/weights/safetensors.js'
+import { encodeSafetensors, openSafetensors } from '../../dist/weights/safetensors.js'
+import { openSharded } from '../../dist/weights/sharded.js'
 import { openTorchFile } from '../../dist/weights/torch-file.js'
 import { readWords } from '../../dist/weights/word-file.js'
 import { readZipDirectory, readZipEntry } from '../../dist/weights/zip.js'
@@ -98,10 +99,10 @@ export const formats = {
     weight: 4,
     seeds: [sharded('model.safetensors.index.json')],
     read: (bytes, file) =>
-      openShardedSafetensors(bytesSource(bytes, file), async name => {
+      openSharded(bytesSource(bytes, file), async name => {
         if (!/^model-0000[12]-of-00002\.safetensors$/.test(name))
           throw new FileError(`${file}: ${name.slice(0, 80)}`, 'is not there')
-        return bytesSource(sharded(name), name)
+        return openSafetensors(bytesSource(sharded(name), name))
       }).then(tensorsOf),
   },
   'torch archive': {

@@ -1,6 +1,7 @@
 // What the bytes of a file say, read a second way: short readers that check nothing. Of files that the readers of
 // latentkit took, both must give the same.
-import { blockTypes, dequantise } from '../../dist/weights/gguf-blocks.js'
+import { widened } from '../../dist/weights/blocks.js'
+import { blocksOf, blockTypes } from '../../dist/weights/gguf-blocks.js'
 
 /** Tensors of a safetensors file. */
 export function safetensorsSay(bytes) {
@@ -57,7 +58,7 @@ export function ggufSays(bytes) {
     list.map(({ name, shape, type, offset }) => {
       const size = (shape.reduce((a, b) => a * b, 1) / type.elements) * type.bytes
       const data = bytes.slice(begin + offset, begin + offset + size)
-      const numbers = type.plain ? data : new Uint8Array(dequantise(type, data).buffer)
+      const numbers = type.plain ? data : new Uint8Array(widened(blocksOf(type, data)).buffer)
       return [name, { dtype: type.plain ?? 'F32', shape, bytes: numbers }]
     }),
   )
