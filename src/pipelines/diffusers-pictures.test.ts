@@ -22,6 +22,8 @@ const tiny = (family: string): Json => published.find(one => one.family === fami
 
 const depth = pictureOf(64, 64, (x, y) => (x * 2 + Math.floor((y * y) / 40)) % 256)
 const byDepth = { ...diffusers, image: slopes(64, 64), depth }
+const mask = pictureOf(64, 64, (x, y) => (y >= 16 && y < 48 && x >= 20 ? 255 : 0))
+const masked = { ...diffusers, image: slopes(64, 64), mask, guidance: 5 } as const
 const refined = {
   ...{ ...diffusers, image: slopes(64, 64), strength: 0.5, guidance: 5 },
   sampler: 'euler',
@@ -46,6 +48,14 @@ const cases: Readonly<Record<string, Readonly<Record<string, PaintedCase>>>> = {
     'refiner-img2img-neg': {
       settings: { ...refined, negativePrompt, aestheticScore: 7, negativeAestheticScore: 1.5 },
     },
+  },
+  // Of a picture and a mask: what the mask leaves is noised anew before each call, or told to the network.
+  sd1: {
+    'inpaint4-euler_a': { settings: { ...masked, sampler: 'euler_ancestral' }, within: mask },
+    'inpaint4-pndm': { settings: { ...masked, strength: 0.6 }, within: mask },
+  },
+  'sd1-inpainting': {
+    'inpaint9-euler_a-part': { settings: { ...masked, sampler: 'euler_ancestral', strength: 0.6 }, within: mask },
   },
   sdxl: {
     'turbo-1': { settings: { ...turbo, steps: 1 } },

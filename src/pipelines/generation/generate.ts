@@ -56,7 +56,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
     const told = await telling(stage)
     const finish = (picture: Image, j: number) => start.finish(told.finish(picture, j))
     let taken = 0
-    const keeper = start.known && keeperOf(plan, start.known, batch, noise)
+    const keeper = start.known && keeperOf(plan, start.known, batch, { noise, level: way.start })
     const guided = await guidedNetwork(stage, batch, {
       conditions: told,
       guidances: guidances.all,

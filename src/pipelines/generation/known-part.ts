@@ -12,7 +12,7 @@ import {
   type SamplingModel,
 } from '../../samplers/index.js'
 import type { Plan } from '../settings/plan.js'
-import type { Latents } from './latents.js'
+import { drawnLatents, type Encoded } from './encode.js'
 import { joined } from './noise.js'
 import type { Batch, Known } from './stage.js'
 
@@ -22,7 +22,7 @@ const white = 128
 interface KnownPicture {
   readonly picture: Image
   readonly mask: Image
-  readonly latents: Latents
+  readonly latents: Encoded
   /** The tool whose way it is to decide which latents are painted. */
   readonly profile: ProfileName | undefined
   /** Whether the model is told of picture and mask as well. */
@@ -46,7 +46,8 @@ export function knownPart({ picture, mask, latents, profile, told }: KnownPictur
     size,
   )
   const kept = share ? share.map(value => 1 - value) : keptWhole(levels, picture, size)
-  const known: Known = { original: latents.data, kept: told ? shrunk(kept, size, rules?.margin ?? 0) : kept }
+  const { data: original, deviations } = latents
+  const known: Known = { original, deviations, kept: told ? shrunk(kept, size, rules?.margin ?? 0) : kept }
   return {
     latents: known,
     finish: (painted: Image): Image => ({
@@ -83,9 +84,11 @@ function shrunk(kept: Float32Array, { width, height }: Size, by: number): Float3
   })
 }
 
+const inpaintingOf = ({ profile }: Pick<Plan, 'profile'>) => profile && profiles[profile].inpainting
+
 /** How a plan's tool keeps the known part. */
-export const keepingOf = ({ profile, sampler }: Pick<Plan, 'profile' | 'sampler'>): Keeping =>
-  (profile && profiles[profile].inpainting?.keeping(sampler)) ?? 'predicted'
+export const keepingOf = (plan: Pick<Plan, 'profile' | 'sampler'>): Keeping =>
+  inpaintingOf(plan)?.keeping(plan.sampler) ?? 'predicted'
 
 /** What keeps the known part of a batch's pictures on their way, beside what is made of predictions. */
 export interface Keeper {
@@ -97,28 +100,32 @@ export interface Keeper {
   end(x: Float32Array): Float32Array
 }
 
-type AskedNetwork = Pick<SamplingModel, 'network' | 'parameterization'>
+/** What a batch's way begins with. */
+interface Begun {
+  readonly noise: BatchNoise
+  readonly level: Level
+}
 
-const asItIs: Keeper = { around: asked => asked, end: x => x }
+type AskedNetwork = Pick<SamplingModel, 'network' | 'parameterization'>
 
 /** Keeps the known part of each picture of a batch as a plan's tool does. */
 export function keeperOf(plan: Plan, { original, kept }: Known, { shape }: Batch, noise: BatchNoise): Keeper {
   const each = (one: Float32Array) => joined(Array.from({ length: shape[0] }, () => one))
   const x0 = each(original)
   const keep = (noise: Noise) => keepKnown({ x0, mask: each(kept), shape, noise })
+  const clean = (x: Float32Array) => keep(() => x0)(x, { alpha: 1, sigma: 0 })
+  const end = inpaintingOf(plan)?.restores ? clean : (x: Float32Array) => x
   switch (keepingOf(plan)) {
     case 'predicted':
-      return asItIs
+      return { around: asked => asked, end }
     case 'before':
-      return { ...asItIs, before: keep(noise.next) }
+      return { around: asked => asked, end, before: keep(noise.next) }
     case 'noised': {
       const noised = keep(noise.known ?? noise.start)
-      return { ...asItIs, around: asked => shown(asked, { as: noised, holds: 'image' }) }
+      return { around: asked => shown(asked, { as: noised, holds: 'image' }), end }
     }
-    case 'clean': {
-      const clean = (x: Float32Array) => keep(() => x0)(x, { alpha: 1, sigma: 0 })
-      return { around: asked => shown(asked, { as: clean, holds: 'noise' }), end: clean }
-    }
+    case 'clean':
+      return { around: asked => shown(asked, { as: clean, holds: 'noise' }), end }
   }
 }
 

@@ -44,6 +44,8 @@ export interface Started extends Stage {
 export interface Known {
   /** Latents of the picture, [channels, height, width]. */
   readonly original: Float32Array
+  /** How far they spread, where the encoder tells that. */
+  readonly deviations?: Float32Array | undefined
   /** 1 for latents that stay and 0 for those that are painted, [height, width]. */
   readonly kept: Float32Array
 }

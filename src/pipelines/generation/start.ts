@@ -1,7 +1,7 @@
 import { addNoise } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
-import { scale } from '../../samplers/index.js'
+import { profiles, scale } from '../../samplers/index.js'
 import { listensTo } from '../settings/init.js'
 import { drawnLatents, type Encoded, encode } from './encode.js'
 import { knownPart } from './known-part.js'
@@ -15,7 +15,7 @@ import type { Stage, Start } from './stage.js'
  * @throws LatentkitError for latents of another shape than the picture's, or too few of them.
  */
 export async function openStart(stage: Stage): Promise<Start> {
-  const { init, seeds } = stage.plan
+  const { init, seeds, profile } = stage.plan
   if (init === undefined) {
     return {
       known: undefined,
@@ -27,14 +27,15 @@ export async function openStart(stage: Stage): Promise<Start> {
   const [picture] = pictures ?? []
   const all = checked([latents].flat() as Encoded[], stage.latents, seeds.length)
   const told = listensTo(stage.model.config.conditioning, 'image')
-  const known = picture && mask && knownPart({ picture, mask, latents: all[0]!, profile: stage.plan.profile, told })
+  const known = picture && mask && knownPart({ picture, mask, latents: all[0]!, profile, told })
   return {
     known: known?.latents,
     latents(way, { encoded, start }, { first, seeds: { length } }) {
       const originals = Array.from({ length }, (_, i) => all[first + i] ?? all[0]!)
       // A picture starts from the same every time, but for tools that draw.
       const latents = encoded ? drawnLatents(originals, encoded) : joined(originals.map(({ data }) => data))
-      return addNoise(latents, start(), way.start)
+      const fresh = known && init.strength === 1 && profile && profiles[profile].inpainting?.fromNoise
+      return fresh ? scale(start(), way.startScale) : addNoise(latents, start(), way.start)
     },
     finish: painted => known?.finish(painted) ?? painted,
   }

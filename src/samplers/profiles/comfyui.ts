@@ -1,11 +1,10 @@
 import { discreteSigmas, type Level } from '../../diffusion/index.js'
 import { interpolate } from '../../image/index.js'
-import type { Noise } from '../contract.js'
 import { deisInTime } from '../multistep/deis-in-time.js'
 import { lms } from '../multistep/lms.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SigmaLoop } from '../table.js'
-import { brownianNoise, drawsOf, lengthOf, type NoiseSource, together } from './draws.js'
+import { brownianNoise, drawsOf, lengthOf, type NoiseSource, once, together } from './draws.js'
 import { kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
 
 const plain = { schedule: 'normal' } as const
@@ -123,12 +122,4 @@ export const comfyui: Profile = {
 function noiseAt({ alpha, sigma }: Level, alphasCumprod: ArrayLike<number>): number {
   const highest = discreteSigmas(alphasCumprod).sigmas.at(-1)!
   return sigma / alpha > highest * (1 - 1e-5) ? 1 : sigma
-}
-
-function once(noise: Noise): Noise {
-  let drawn: Float32Array | undefined
-  return () => {
-    drawn ??= noise()
-    return drawn
-  }
 }

@@ -9,6 +9,7 @@ import {
   schedulerConfig,
   sigmaOfNoSignal,
 } from '../../diffusion/index.js'
+import type { Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import type { SamplerName } from '../table.js'
 import { sharedNoise } from './draws.js'
@@ -92,6 +93,13 @@ function pndmRest(whole: readonly Step[], cut: number): Rest {
   return { steps: [before, ...whole.slice(cut + 1)], first: { ahead: at.from } }
 }
 
+/** torch's interpolate where no mode is named. */
+const nearest = (pixels: Float32Array, from: Size, to: Size): Float32Array =>
+  Float32Array.from({ length: to.width * to.height }, (_, i) => {
+    const [x, y] = [i % to.width, Math.floor(i / to.width)]
+    return pixels[Math.floor((y * from.height) / to.height) * from.width + Math.floor((x * from.width) / to.width)]!
+  })
+
 /**
  * The pipelines of diffusers: each picture by a generator of its own (a list of generators, drawn on the processor as the
  * documentation advises; utils/torch_utils.py, randn_tensor), Stable Diffusion's scheduler_config.json (steps_offset 1,
@@ -134,6 +142,13 @@ export const diffusers: Profile = {
   fromPicture: {
     taken: (steps, strength) => Math.min(Math.floor(steps * strength), steps),
     rest: (whole, taken, sampler) => (sampler === 'plms' ? pndmRest(whole, whole.length - taken) : undefined),
+  },
+  // pipeline_stable_diffusion_inpaint.py, num_channels_unet 4; prepare_latents, is_strength_max; prepare_mask_latents.
+  inpainting: {
+    keeping: () => 'noised',
+    share: (pixels, from, to) => nearest(pixels, from, to).map(value => (value < 0.5 ? 0 : 1)),
+    fromNoise: true,
+    encodesRest: true,
   },
   refines: 'anew',
   // image_processor.py, numpy_to_pil.

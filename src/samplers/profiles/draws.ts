@@ -35,7 +35,7 @@ export interface NoiseRequest extends PlainNoiseRequest {
 export interface BatchNoise {
   readonly start: Noise
   readonly next: Noise
-  /** By what latents of pictures are drawn about their means, for tools that do; called before `start`. */
+  /** By what latents of pictures are drawn about their means, for tools that do: the same each time; called before `start`. */
   readonly encoded?: Noise
   /** What a known part of pictures is noised by, for tools that show it so to the network: the same each time. */
   readonly known?: Noise
@@ -82,12 +82,22 @@ export function plainNoise(request: PlainNoiseRequest): BatchNoise {
   return { start, next }
 }
 
+/** Noise that is drawn when it is first asked for, and the same ever after. */
+export function once(noise: Noise): Noise {
+  let drawn: Float32Array | undefined
+  return () => {
+    drawn ??= noise()
+    return drawn
+  }
+}
+
 /** The same, where encoders and conditions draw from that generator too, in the order in which they ask. */
-export function sharedNoise(request: PlainNoiseRequest): Required<Omit<BatchNoise, 'known'>> {
+export function sharedNoise(request: PlainNoiseRequest): Required<BatchNoise> {
   const length = lengthOf(request)
   const conditions = request.pictures.map(picture => generatorOf(request.source, picture))
   const draw = together(conditions.map(own => () => own(length)))
-  return { start: draw, next: draw, encoded: draw, conditions }
+  const start = once(draw)
+  return { start, known: start, next: draw, encoded: once(draw), conditions }
 }
 
 /**

@@ -76,6 +76,10 @@ export interface InpaintingRules {
   keeping(sampler: SamplerName): Keeping
   /** How much of each latent is painted, of how much of each pixel is, 0 to 1; all of it where any pixel is, if left out. */
   share?(pixels: Float32Array, from: Size, to: Size): Float32Array
+  /** Whether all begins with noise alone where all of the picture's strength is asked for. */
+  readonly fromNoise?: true
+  /** Whether what is left of the picture is encoded for models that are not told of it too, which uses numbers up. */
+  readonly encodesRest?: true
   /** How many latents beyond those are painted too by a model that is told of picture and mask. */
   readonly margin?: number
   /** Whether a model that is told of picture and mask starts from the picture nonetheless, and the known part is kept. */
