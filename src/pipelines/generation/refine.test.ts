@@ -62,7 +62,10 @@ test('by the profile of diffusers it begins anew: first-order steps go on as the
 
 test('refiners that do not fit are refused', async () => {
   const refused = (options: object, why: RegExp) => assert.rejects(painted(options as GenerateOptions), why)
-  await refused({ refiner: 'refiner.safetensors' }, /refiner: found "refiner.safetensors": wanted a model, as load gives it/)
+  await refused(
+    { refiner: 'refiner.safetensors' },
+    /refiner: found "refiner.safetensors": wanted a model, as load gives it/,
+  )
   await refused({ refiner: { name: 'x', generate: 1 } }, /refiner is no model of this copy/)
   await refused({ refiner: twin, refineFrom: 1 }, /refineFrom/)
   await refused(
