@@ -97,6 +97,7 @@ export const a1111: Profile = {
     dpmpp_2m: karras,
     dpmpp_sde: { ...karras, brownian: true },
     dpmpp_2m_sde: { ...exponential, brownian: true },
+    dpmpp_2m_sde_heun: { ...exponential, brownian: true },
     dpmpp_2s_ancestral: karras,
     dpmpp_3m_sde: { ...exponential, brownian: true, discard: true },
     euler_ancestral: own,
