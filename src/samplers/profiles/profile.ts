@@ -2,6 +2,7 @@ import {
   discreteSigmas,
   type Level,
   type Levels,
+  levelOfSigma,
   type Parameterization,
   type SamplingSchedule,
   type ScheduleOptions,
@@ -74,6 +75,8 @@ export type Keeping = 'predicted' | 'noised' | 'clean' | 'before'
 /** How a tool paints in a part of a picture. */
 export interface InpaintingRules {
   keeping(sampler: SamplerName): Keeping
+  /** Whether it is put back as it was at the end of the way. */
+  readonly restores?: true
   /** How much of each latent is painted, of how much of each pixel is, 0 to 1; all of it where any pixel is, if left out. */
   share?(pixels: Float32Array, from: Size, to: Size): Float32Array
   /** Whether all begins with noise alone where all of the picture's strength is asked for. */
@@ -238,6 +241,20 @@ export function kDiffusionSteps(
 
 /** Noise alone at the first level, as k-diffusion starts: the unit of variance that the image would add is not made up. */
 export const fromNoiseAlone = (steps: readonly Step[]): Started => ({ steps, startScale: steps[0]?.from.sigma ?? 1 })
+
+/**
+ * The levels of timesteps as k-diffusion and ComfyUI find them, whole ones too: by way of a table of logarithms, to the
+ * last digit, at which a Brownian path is asked (k-diffusion, external.py, DiscreteSchedule.t_to_sigma).
+ */
+export const throughLogarithms =
+  (levels: Levels): Levels =>
+  (alphasCumprod, steps, options) => {
+    const { tToSigma } = discreteSigmas(alphasCumprod)
+    return levels(alphasCumprod, steps, options).map(level => {
+      const sigma = tToSigma(level.t)
+      return Number.isFinite(sigma) ? { t: level.t, ...levelOfSigma(sigma) } : level
+    })
+  }
 
 /** Steps at whose levels the network is told the nearest whole timestep. */
 export function toWholeTimesteps(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
