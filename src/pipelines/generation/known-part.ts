@@ -39,7 +39,7 @@ export function knownPart({ picture, mask, latents, profile, told }: KnownPictur
     throw new LatentkitError('generate: mask is black: there is nothing to paint; make white what is to be painted')
   const [, h, w] = latents.shape
   const size = { width: w, height: h }
-  const rules = profile && profiles[profile].inpainting
+  const rules = inpaintingOf({ profile })
   const share = rules?.share?.(
     levels.map(level => level / 255),
     picture,
@@ -109,10 +109,18 @@ interface Begun {
 type AskedNetwork = Pick<SamplingModel, 'network' | 'parameterization'>
 
 /** Keeps the known part of each picture of a batch as a plan's tool does. */
-export function keeperOf(plan: Plan, { original, kept }: Known, { shape }: Batch, noise: BatchNoise): Keeper {
-  const each = (one: Float32Array) => joined(Array.from({ length: shape[0] }, () => one))
-  const x0 = each(original)
-  const keep = (noise: Noise) => keepKnown({ x0, mask: each(kept), shape, noise })
+export function keeperOf(
+  plan: Plan,
+  { original, deviations, kept }: Known,
+  { shape: [images, ...one] }: Batch,
+  { noise, level: begun }: Begun,
+): Keeper {
+  if (inpaintingOf(plan)?.encodesRest) noise.next()
+  const each = <T>(of: T) => Array.from({ length: images }, () => of)
+  const encoded: Encoded = { data: original, shape: one, ...(deviations && { deviations }) }
+  const x0 = noise.encoded ? drawnLatents(each(encoded), noise.encoded) : joined(each(original))
+  const shape: Batch['shape'] = [images, ...one]
+  const keep = (noise: Noise) => keepKnown({ x0, mask: joined(each(kept)), shape, noise })
   const clean = (x: Float32Array) => keep(() => x0)(x, { alpha: 1, sigma: 0 })
   const end = inpaintingOf(plan)?.restores ? clean : (x: Float32Array) => x
   switch (keepingOf(plan)) {
@@ -122,7 +130,11 @@ export function keeperOf(plan: Plan, { original, kept }: Known, { shape }: Batch
       return { around: asked => asked, end, before: keep(noise.next) }
     case 'noised': {
       const noised = keep(noise.known ?? noise.start)
-      return { around: asked => shown(asked, { as: noised, holds: 'image' }), end }
+      // What began with noise alone is that until the first step.
+      const as: ShownOptions['as'] = inpaintingOf(plan)?.fromNoise
+        ? (x, level) => (level.sigma < begun.sigma ? noised(x, level) : x)
+        : noised
+      return { around: asked => shown(asked, { as, holds: 'image' }), end }
     }
     case 'clean':
       return { around: asked => shown(asked, { as: clean, holds: 'noise' }), end }

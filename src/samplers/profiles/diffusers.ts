@@ -148,6 +148,7 @@ export const diffusers: Profile = {
     keeping: () => 'noised',
     share: (pixels, from, to) => nearest(pixels, from, to).map(value => (value < 0.5 ? 0 : 1)),
     fromNoise: true,
+    restores: true,
     encodesRest: true,
   },
   refines: 'anew',
