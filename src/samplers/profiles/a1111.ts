@@ -16,7 +16,7 @@ import { resizeImage } from '../../image/index.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SamplerName, SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
-import { fromNoiseAlone, kDiffusionSteps, type Profile, type WayRequest } from './profile.js'
+import { fromNoiseAlone, kDiffusionSteps, type Profile, throughLogarithms, type WayRequest } from './profile.js'
 
 /** modules/sd_samplers_kdiffusion.py, samplers_k_diffusion; where no scheduler is named, that of the model itself. */
 const own = { schedule: 'normal' } as const
@@ -152,7 +152,9 @@ export const a1111: Profile = {
   ],
   formulas: {
     // Its uniform steps are k-diffusion's.
-    uniform: schedules.normal.levels,
+    uniform: throughLogarithms(schedules.normal.levels),
+    normal: throughLogarithms(schedules.normal.levels),
+    sgm_uniform: throughLogarithms(schedules.sgm_uniform.levels),
     ays: levelsByFormula(n => logLinear(aligned.sd1, n)),
     ays_sdxl: levelsByFormula(n => logLinear(aligned.sdxl, n)),
     beta: levelsByFormula(betaSigmas),
@@ -180,6 +182,7 @@ export const a1111: Profile = {
   // modules/processing.py, StableDiffusionProcessingImg2Img.init; modules/sd_samplers_timesteps.py, CFGDenoiserTimesteps.
   inpainting: {
     keeping: sampler => (byTimesteps(sampler) ? 'clean' : 'predicted'),
+    restores: true,
     share(pixels, from, to) {
       // As a picture of bytes, so that what would be beyond white is white.
       const bytes = Uint8Array.from({ length: 3 * pixels.length }, (_, i) => toByte(pixels[Math.floor(i / 3)]!))

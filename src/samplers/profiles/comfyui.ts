@@ -1,11 +1,11 @@
-import { discreteSigmas, type Level } from '../../diffusion/index.js'
+import { discreteSigmas, type Level, schedules } from '../../diffusion/index.js'
 import { interpolate } from '../../image/index.js'
 import { deisInTime } from '../multistep/deis-in-time.js'
 import { lms } from '../multistep/lms.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, type NoiseSource, once, together } from './draws.js'
-import { kDiffusionSteps, type Profile, toWholeTimesteps } from './profile.js'
+import { kDiffusionSteps, type Profile, throughLogarithms, toWholeTimesteps } from './profile.js'
 
 const plain = { schedule: 'normal' } as const
 /** comfy/samplers.py, DISCARD_PENULTIMATE_SIGMA_SAMPLERS. */
@@ -82,6 +82,11 @@ export const comfyui: Profile = {
     'ays_sdxl',
     'ays_svd',
   ],
+  // comfy/samplers.py, normal_scheduler.
+  formulas: {
+    normal: throughLogarithms(schedules.normal.levels),
+    sgm_uniform: throughLogarithms(schedules.sgm_uniform.levels),
+  },
   way(request, rules, levels) {
     const steps = toWholeTimesteps(kDiffusionSteps(request, rules, levels), request.alphasCumprod)
     return { steps, startScale: noiseAt(steps[0]!.from, request.alphasCumprod) }
