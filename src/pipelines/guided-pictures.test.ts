@@ -90,7 +90,7 @@ test('ControlNets, their modes, shares of the way and what is clear in hints: as
     { file: file2, weight: 0.5 },
   ]
   await using two = await load(checkpoint, { threads: 1, controls })
-  const shares = { controlFrom: [0, 0.4], controlTo: [0.6, 1] }
+  const shares = { controlFrom: [0, 0.25], controlTo: [0.6, 0.75] }
   await compare('control-two', await latentsOf(two, { hint: [hint, other], ...shares }))
 
   await using whole = await load(checkpoint, { threads: 1, controls: [{ file }] })

@@ -2,6 +2,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import { type HostTensor, type HostTensors, hostTensor } from '../../runtime/index.js'
 import { type ControlMode, spans } from '../settings/control.js'
 import type { Stage } from './stage.js'
+import { wayOf } from './way.js'
 
 /** Where a question stands: its time, its blocks, and which of the conditions is what guidance leads away from. */
 interface Standing {
@@ -17,13 +18,13 @@ interface Acting {
 }
 
 /**
- * How much ControlNets and T2I-adapters count in a plan, of which conditions, where, and at which time. Sources: of their
- * share of the way ComfyUI, comfy/controlnet.py and model_sampling.py, percent_to_sigma; of modes sd-webui-controlnet,
- * scripts/hook.py, soft_injection and cfg_injection; ControlNet, gradio_canny2image.py, guess_mode.
+ * How much ControlNets and T2I-adapters count in a plan, of which conditions, where, and at which time. Sources of modes:
+ * sd-webui-controlnet, scripts/hook.py, soft_injection and cfg_injection; ControlNet, gradio_canny2image.py, guess_mode.
  *
  * @throws LatentkitError for settings of more networks than there are.
  */
-export function controlling({ plan, model }: Stage): (inputs: HostTensors, standing: Standing) => HostTensors {
+export function controlling(stage: Stage): (inputs: HostTensors, standing: Standing) => HostTensors {
+  const { plan, model } = stage
   const { control, t2i } = model.config.conditioning ?? {}
   const { controlFrom, controlTo, controlMode: modes, profile } = plan
   const windows = spans(controlFrom, controlTo)
@@ -38,14 +39,13 @@ export function controlling({ plan, model }: Stage): (inputs: HostTensors, stand
       `generate: controlFrom, controlTo and controlMode name ${given} ControlNets, and there are ${control?.weights.length ?? 'none'}: give one value for all or one for each`,
     )
   if (!asked) return inputs => inputs
-  const last = model.config.diffusion!.timesteps - 1
+  const within = sharing(stage)
   const known = new WeakMap<HostTensors, Map<string, HostTensors>>()
   return (inputs, { t, blocks, none }) => {
-    const share = 1 - t / last
-    const actings = Array.from({ length: given }, (_, i): Acting => {
-      const [from, to] = windows[i] ?? windows[0]!
-      return { acts: share >= from && share <= to, mode: modes[i] ?? modes[0]! }
-    })
+    const actings = Array.from(
+      { length: given },
+      (_, i): Acting => ({ acts: within(t, windows[i] ?? windows[0]!), mode: modes[i] ?? modes[0]! }),
+    )
     const key = JSON.stringify([actings, blocks])
     const all = known.get(inputs) ?? new Map<string, HostTensors>()
     known.set(inputs, all)
@@ -55,6 +55,26 @@ export function controlling({ plan, model }: Stage): (inputs: HostTensors, stand
       weighed(inputs, { actings, negative, fading: fadings[profile === 'diffusers' ? 'diffusers' : 'original'] })
     all.set(key, made)
     return made
+  }
+}
+
+/**
+ * Whether a time lies between two shares of the way. Sources: of shares of the time ComfyUI, comfy/model_sampling.py,
+ * percent_to_sigma; of shares of the steps diffusers, pipeline_controlnet.py, controlnet_keep, and sd-webui-controlnet,
+ * scripts/hook.py, current_sampling_percent.
+ */
+function sharing({ plan, model }: Stage): (t: number, span: readonly [from: number, to: number]) => boolean {
+  const { profile } = plan
+  if (profile !== 'diffusers' && profile !== 'a1111') {
+    const last = model.config.diffusion!.timesteps - 1
+    return (t, [from, to]) => 1 - t / last >= from && 1 - t / last <= to
+  }
+  const { path } = wayOf({ plan, model })
+  const ahead = profile === 'diffusers' ? 1 : 0
+  return (t, [from, to]) => {
+    // Times are computed from levels and back.
+    const done = path.filter(step => step.from.t > t + 1e-3).length
+    return done / path.length >= from && (done + ahead) / path.length <= to
   }
 }
 
