@@ -3,6 +3,7 @@ import { betaQuantile } from './beta-quantile.js'
 import { ddimTimesteps } from './ddim-steps.js'
 import { schedulerConfig } from './diffusers/config.js'
 import { spacedTimesteps } from './diffusers/spacing.js'
+import { gitsLevels } from './gits.js'
 import { klOptimalSigmas, linearQuadraticSigmas, smoothstep, tangentSigmas } from './level-curves.js'
 import { linspace32, roundHalfEven } from './linspace.js'
 import { levelOfSigma } from './parameterization.js'
@@ -135,6 +136,7 @@ export const schedules = {
   bong_tangent: { label: 'Tangent: along two arc tangents', levels: levelsByFormula(tangentSigmas) },
   ays: { label: 'Align Your Steps, Stable Diffusion 1', levels: levelsByFormula(n => alignedLevels('sd1', n)) },
   ays_sdxl: { label: 'Align Your Steps, SDXL', levels: levelsByFormula(n => alignedLevels('sdxl', n)) },
+  gits: { label: 'GITS: where trajectories of Stable Diffusion bend', levels: levelsByFormula(gitsLevels) },
   ays_svd: { label: 'Align Your Steps, Stable Video Diffusion', levels: levelsByFormula(n => alignedLevels('svd', n)) },
 } satisfies Record<string, Schedule>
 

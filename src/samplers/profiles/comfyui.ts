@@ -81,6 +81,7 @@ export const comfyui: Profile = {
     'ays',
     'ays_sdxl',
     'ays_svd',
+    'gits',
   ],
   // comfy/samplers.py, normal_scheduler.
   formulas: {
