@@ -75,6 +75,7 @@ export const sdcpp: Profile = {
     'smoothstep',
     'kl_optimal',
     'bong_tangent',
+    'gits',
     'trailing',
   ],
   formulas: { trailing: distilledLevels },
