@@ -37,8 +37,8 @@ export interface DeviceOptions {
 export interface ExecutableOptions {
   readonly weights?: Weights
   /**
-   * In how many bits the weights are held in memory; they are made float32 where they are used. Smaller ones are a tenth
-   * slower or more in every run, but are there sooner. float32 by default.
+   * In how many bits the weights are held in memory, `file` as they are stored; float32 by default. Smaller ones are made
+   * float32 where they are used, which costs every run a tenth of its time or more.
    */
   readonly precision?: WeightPrecision | undefined
 }

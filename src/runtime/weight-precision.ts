@@ -4,8 +4,9 @@ import type { BlockForm } from '../weights/blocks.js'
 import { blockSize } from './quantise.js'
 import type { WeightForm } from './weight-forms.js'
 
-/** In how many bits the weights of a network can be held; `file`: in float16 and GGUF's blocks as they are stored. */
+/** How the weights of a network can be held: in so many bits, or (`file`) in float16 and GGUF's blocks as they are stored. */
 export const weightPrecisions = ['f32', 'f16', 'int8', 'int4', 'file'] as const
+/** One of them. */
 export type WeightPrecision = (typeof weightPrecisions)[number]
 
 /** A parameter's weight, as it is stored. */
