@@ -9,21 +9,13 @@ import { openGuidances } from './guidance/chain.js'
 import { keeperOf } from './known-part.js'
 import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
-import { type Parts, type Variant, variantOf } from './parts.js'
+import { variantOf } from './parts.js'
 import { openPreviews } from './previews/previews.js'
-import type { Lease } from './recent.js'
 import { openRefiner } from './refine.js'
-import type { Batch, Stage, Work } from './stage.js'
+import type { Batch, Lender, Stage, Work } from './stage.js'
 import { openStart } from './start.js'
 import { variedNoise } from './variation.js'
 import { wayOf } from './way.js'
-
-/** What a generation borrows from its model. */
-export interface Lender {
-  readonly name: string
-  /** The networks of a variant, until they are given back. */
-  lend(variant: Variant): Promise<Lease<Parts>>
-}
 
 /** Makes the pictures of a plan, stage by stage. */
 export async function* generatePictures(work: Work, { name, lend }: Lender): AsyncGenerator<GenerateEvent, void> {

@@ -6,10 +6,10 @@ import type { Plan } from '../settings/plan.js'
 import { unitOf } from '../settings/size.js'
 import { callsOf } from './calls.js'
 import type { GenerateEvent } from './events.js'
-import { generatePictures, type Lender } from './generate.js'
+import { generatePictures } from './generate.js'
 import { type GeneratedImage, generatedImage } from './generated-image.js'
 import type { Latents } from './latents.js'
-import type { Work } from './stage.js'
+import type { Lender, Work } from './stage.js'
 import { wayOf } from './way.js'
 
 type Painted = Extract<GenerateEvent, { type: 'image' }>

@@ -2,17 +2,11 @@ import { LatentkitError } from '../../platform/errors.js'
 import { type BatchNoise, profiles, type SamplingModel } from '../../samplers/index.js'
 import { latentShape } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
-import type { Lender } from './generate.js'
 import { openGuidances } from './guidance/chain.js'
 import { openMixed } from './mix.js'
 import { guidedNetwork } from './network.js'
 import { variantOf } from './parts.js'
 import type { Batch, Start, Way, Work } from './stage.js'
-
-/** Another model that goes the end of a way, with its own plan for the same pictures. */
-export interface Refinement extends Pick<Work, 'model' | 'plan' | 'device'> {
-  readonly lender: Lender
-}
 
 /** What a model answers on a batch's way. */
 type Network = Pick<SamplingModel, 'network' | 'parameterization'>

@@ -4,8 +4,8 @@ import type { Device } from '../../runtime/index.js'
 import type { BatchNoise, Before, Noise, Sampling, SamplingModel } from '../../samplers/index.js'
 import type { CheckpointModel } from '../checkpoint-model.js'
 import type { Plan } from '../settings/plan.js'
-import type { Parts } from './parts.js'
-import type { Refinement } from './refine.js'
+import type { Parts, Variant } from './parts.js'
+import type { Lease } from './recent.js'
 
 /*
  * A generation is stages, one file each, that know of one another only what these types say:
@@ -28,7 +28,19 @@ export interface Work {
   readonly refinement?: Refinement | undefined
 }
 
-/** The same with the networks at hand. */
+/** What a generation borrows from its model. */
+export interface Lender {
+  readonly name: string
+  /** The networks of a variant, until they are given back. */
+  lend(variant: Variant): Promise<Lease<Parts>>
+}
+
+/** Another model that goes the end of a way, with its own plan for the same pictures. */
+export interface Refinement extends Pick<Work, 'model' | 'plan' | 'device'> {
+  readonly lender: Lender
+}
+
+/** The work with the networks at hand. */
 export interface Stage extends Work {
   readonly parts: Parts
   /** [channels, height, width] of the latents. */
