@@ -1,7 +1,7 @@
 // What the bytes of a file say, read a second way: short readers that check nothing. Of files that the readers of
 // latentkit took, both must give the same.
 import { widened } from '../../dist/weights/blocks.js'
-import { blocksOf, blockTypes } from '../../dist/weights/gguf-blocks.js'
+import { blocksOf, blockTypes } from '../../dist/weights/gguf/blocks.js'
 
 /** Tensors of a safetensors file. */
 export function safetensorsSay(bytes) {

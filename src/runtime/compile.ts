@@ -6,9 +6,9 @@ import type { DeviceHost } from './device-host.js'
 import type { ModelSpec } from './engine/engine-calls.js'
 import { checkFootprint } from './footprint.js'
 import type { HostTensors } from './host-tensor.js'
-import type { Weights } from './weight-numbers.js'
-import type { WeightPrecision } from './weight-precision.js'
-import { loadWeights } from './weights.js'
+import type { Weights } from './weights/numbers.js'
+import type { WeightPrecision } from './weights/precision.js'
+import { loadWeights } from './weights/weights.js'
 
 export interface CompileOptions {
   readonly training: boolean

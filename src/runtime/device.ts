@@ -12,8 +12,8 @@ import { joinProcesses, onlyProcess, type Processes } from './processes.js'
 import { type StartingParameter, type StateOptions, TrainingState } from './state/training.js'
 import { type TunedUse, type TuneOptions, tunedFrom, tuneProgram } from './tuning/tune.js'
 import { readTuning } from './tuning/tuning-cache.js'
-import type { Weights } from './weight-numbers.js'
-import type { WeightPrecision } from './weight-precision.js'
+import type { Weights } from './weights/numbers.js'
+import type { WeightPrecision } from './weights/precision.js'
 
 /** Where programs can run. `wasm` is the WebAssembly build, also in Node; `auto` picks the best that is there. */
 export type DeviceName = 'cpu' | 'wasm' | 'webgpu' | 'cuda' | 'directml' | 'coreml'

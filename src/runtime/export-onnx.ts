@@ -3,8 +3,8 @@ import { lower } from '../compiler/lower.js'
 import type { TensorBytes } from '../compiler/onnx.js'
 import { LatentkitError } from '../platform/errors.js'
 import type { Program } from '../tensor/program.js'
-import type { Weights } from './weight-numbers.js'
-import { loadWeights } from './weights.js'
+import type { Weights } from './weights/numbers.js'
+import { loadWeights } from './weights/weights.js'
 
 /** What goes into an .onnx file, and which operators it may use. */
 export interface ExportOptions {

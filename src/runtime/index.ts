@@ -16,5 +16,5 @@ export type {
 } from './state/training.js'
 export { keepTuning, type TunedUse } from './tuning/tune.js'
 export { readTuning, writeTuning } from './tuning/tuning-cache.js'
-export type { Weight, WeightSource, Weights } from './weight-numbers.js'
-export { type WeightPrecision, weightPrecisions } from './weight-precision.js'
+export type { Weight, WeightSource, Weights } from './weights/numbers.js'
+export { type WeightPrecision, weightPrecisions } from './weights/precision.js'

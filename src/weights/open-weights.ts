@@ -1,10 +1,10 @@
 import { joinPath, openSource, parentFolder } from '#platform'
 import type { FileSource, SourceLike } from '../platform/types.js'
-import { openGguf } from './gguf.js'
+import { openGguf } from './gguf/gguf.js'
 import { openSafetensors } from './safetensors.js'
 import { openSharded } from './sharded.js'
 import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from './tensor-file.js'
-import { openTorchFile } from './torch-file.js'
+import { openTorchFile } from './torch/file.js'
 
 /**
  * Opens a file of weights of any format that latentkit reads, told by its first bytes: safetensors, torch and GGUF. Of

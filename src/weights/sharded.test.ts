@@ -8,7 +8,7 @@ import { temporaryFolder } from '../testing/temporary-folder.js'
 import { fromFloat32 } from './dtypes.js'
 import { openWeights } from './open-weights.js'
 import { encodeSafetensors, readSafetensors } from './safetensors.js'
-import { encodeTorchFile } from './torch-write.js'
+import { encodeTorchFile } from './torch/write.js'
 
 const good = fileURLToPath(new URL('../../fixtures/conformance/formats/safetensors_good', import.meta.url))
 const folder = await temporaryFolder()

@@ -5,7 +5,7 @@ import { fromFloat32, toFloat32 } from './dtypes.js'
 import { openWeights } from './open-weights.js'
 import { writeSafetensors } from './safetensors.js'
 import { quoted } from './tensor-file.js'
-import { encodeTorchFile } from './torch-write.js'
+import { encodeTorchFile } from './torch/write.js'
 
 /** A word that a text encoder learned by textual inversion: as many vectors as it has tokens, one after the other. */
 export interface LearnedWord {

@@ -1,5 +1,5 @@
 import { LatentkitError } from '../../platform/errors.js'
-import type { GgufTensor } from '../../weights/gguf-write.js'
+import type { GgufTensor } from '../../weights/gguf/write.js'
 import { type FloatType, isFloat, quantised, recoded, unchanged } from '../../weights/recode.js'
 import type { TensorToWrite } from '../../weights/safetensors.js'
 import type { StoredTensor } from '../../weights/tensor-file.js'

@@ -9,7 +9,7 @@ import { published } from '../../testing/published.js'
 import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { all, losses } from '../../testing/train-events.js'
 import { openAdapter } from '../../weights/adapters/index.js'
-import { encodeTorchFile } from '../../weights/torch-write.js'
+import { encodeTorchFile } from '../../weights/torch/write.js'
 import { checkpointAt } from '../learner.js'
 import { loraRecipe, trainLora } from './index.js'
 

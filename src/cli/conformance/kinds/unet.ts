@@ -1,5 +1,5 @@
 import { type HostTensor, type HostTensors, hostTensor } from '../../../runtime/host-tensor.js'
-import type { WeightSource } from '../../../runtime/weight-numbers.js'
+import type { WeightSource } from '../../../runtime/weights/numbers.js'
 import type { Program } from '../../../tensor/program.js'
 import { sizeOf } from '../../../tensor/shape.js'
 import type { Tensor } from '../../../tensor/tensor.js'

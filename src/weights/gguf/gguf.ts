@@ -1,10 +1,10 @@
-import type { FileSource } from '../platform/types.js'
-import { widened } from './blocks.js'
-import { blocksOf, type QuantisedType } from './gguf-blocks.js'
-import { type GgufEntry, type GgufValue, parseGguf } from './gguf-header.js'
-import { readGrowing } from './growing.js'
-import { computedTensor, readStored } from './stored.js'
-import { closingOnError, type StoredTensor, type TensorFile, wantedTensor } from './tensor-file.js'
+import type { FileSource } from '../../platform/types.js'
+import { widened } from '../blocks.js'
+import { readGrowing } from '../growing.js'
+import { computedTensor, readStored } from '../stored.js'
+import { closingOnError, type StoredTensor, type TensorFile, wantedTensor } from '../tensor-file.js'
+import { blocksOf, type QuantisedType } from './blocks.js'
+import { type GgufEntry, type GgufValue, parseGguf } from './header.js'
 
 /** The vocabularies of large language models have some megabytes. */
 const largestHead = 256 << 20

@@ -1,8 +1,8 @@
-import { FileError } from '../platform/errors.js'
-import { elementCount } from './dtypes.js'
-import { type BlockType, blockTypes } from './gguf-blocks.js'
-import { CutOff } from './growing.js'
-import { quoted } from './tensor-file.js'
+import { FileError } from '../../platform/errors.js'
+import { elementCount } from '../dtypes.js'
+import { CutOff } from '../growing.js'
+import { quoted } from '../tensor-file.js'
+import { type BlockType, blockTypes } from './blocks.js'
 
 const scalarTypes = [
   'uint8',

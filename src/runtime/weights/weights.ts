@@ -1,12 +1,12 @@
 import { collectGarbage, realPath } from '#platform'
-import type { TensorBytes } from '../compiler/onnx.js'
-import type { Program } from '../tensor/program.js'
-import { sizeOf } from '../tensor/shape.js'
-import type { StoredTensor } from '../weights/tensor-file.js'
-import { type HostTensor, type HostTensors, hostTensorOf } from './host-tensor.js'
-import { withStoredForms } from './weight-forms.js'
-import { type FoundWeight, foundWeight, type HeldNumbers, inForm, type Weights } from './weight-numbers.js'
-import { formsUnder, type WeightPrecision } from './weight-precision.js'
+import type { TensorBytes } from '../../compiler/onnx.js'
+import type { Program } from '../../tensor/program.js'
+import { sizeOf } from '../../tensor/shape.js'
+import type { StoredTensor } from '../../weights/tensor-file.js'
+import { type HostTensor, type HostTensors, hostTensorOf } from '../host-tensor.js'
+import { withStoredForms } from './forms.js'
+import { type FoundWeight, foundWeight, type HeldNumbers, inForm, type Weights } from './numbers.js'
+import { formsUnder, type WeightPrecision } from './precision.js'
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {

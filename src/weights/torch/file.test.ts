@@ -5,13 +5,13 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { openSource } from '#platform'
-import { FileError } from '../platform/errors.js'
-import { bytesSource } from '../platform/sources.js'
-import { underPrefix } from './rename.js'
-import { readSafetensors } from './safetensors.js'
-import { openTorchFile } from './torch-file.js'
+import { FileError } from '../../platform/errors.js'
+import { bytesSource } from '../../platform/sources.js'
+import { underPrefix } from '../rename.js'
+import { readSafetensors } from '../safetensors.js'
+import { openTorchFile } from './file.js'
 
-const fixtures = fileURLToPath(new URL('../../fixtures/conformance/formats', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../../fixtures/conformance/formats', import.meta.url))
 const good = join(fixtures, 'torch_good')
 type Cases = { files: Record<string, { role: string; expected?: string; path?: string[] }> }
 const cases: Cases = JSON.parse(await readFile(join(good, 'case.json'), 'utf8'))

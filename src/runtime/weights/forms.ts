@@ -1,11 +1,11 @@
-import { add } from '../tensor/binary.js'
-import { dequantise } from '../tensor/dequantise.js'
-import type { Parameter, Program } from '../tensor/program.js'
-import { reshape } from '../tensor/reshape.js'
-import { apply, type Dtype, parameter, type Tensor } from '../tensor/tensor.js'
-import { cast } from '../tensor/unary.js'
-import { rewrite } from '../tensor/walk.js'
-import type { BlockForm } from '../weights/blocks.js'
+import { add } from '../../tensor/binary.js'
+import { dequantise } from '../../tensor/dequantise.js'
+import type { Parameter, Program } from '../../tensor/program.js'
+import { reshape } from '../../tensor/reshape.js'
+import { apply, type Dtype, parameter, type Tensor } from '../../tensor/tensor.js'
+import { cast } from '../../tensor/unary.js'
+import { rewrite } from '../../tensor/walk.js'
+import type { BlockForm } from '../../weights/blocks.js'
 
 /** How one weight is held: as numbers, or as whole numbers in blocks. */
 export type WeightForm = 'f32' | 'f16' | BlockForm

@@ -1,8 +1,7 @@
-import { FileError } from '../platform/errors.js'
-import type { FileSource } from '../platform/types.js'
-import { dtypeBytes, elementCount, type TensorData } from './dtypes.js'
-import { readGrowing } from './growing.js'
-import { type PickleValue, readPickle, Tuple } from './pickle.js'
+import { FileError } from '../../platform/errors.js'
+import type { FileSource } from '../../platform/types.js'
+import { dtypeBytes, elementCount, type TensorData } from '../dtypes.js'
+import { readGrowing } from '../growing.js'
 import {
   closingOnError,
   describeContent,
@@ -11,9 +10,10 @@ import {
   type TensorFile,
   type TensorInfo,
   wantedTensor,
-} from './tensor-file.js'
-import { isTensor, type Storage, torchObjects, type View } from './torch-objects.js'
-import { readZipDirectory, readZipEntry, type ZipEntry } from './zip.js'
+} from '../tensor-file.js'
+import { readZipDirectory, readZipEntry, type ZipEntry } from '../zip.js'
+import { isTensor, type Storage, torchObjects, type View } from './objects.js'
+import { type PickleValue, readPickle, Tuple } from './pickle.js'
 
 /** A tensor of a torch file; where it lies row-major and little-endian in one piece, its place is told as well. */
 export type TorchTensor = TensorInfo | StoredTensor

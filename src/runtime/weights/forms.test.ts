@@ -3,21 +3,21 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openSource } from '#platform'
-import { bytesSource } from '../platform/sources.js'
-import { add } from '../tensor/binary.js'
-import { evaluate } from '../tensor/evaluate.js'
-import { matmul } from '../tensor/matmul.js'
-import { trace } from '../tensor/program.js'
-import { transpose } from '../tensor/reshape.js'
-import { f32 } from '../tensor/tensor.js'
-import { testDevice } from '../testing/device.js'
-import { temporaryFolder } from '../testing/temporary-folder.js'
-import { drawing } from '../testing/values.js'
-import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
-import { openGguf } from '../weights/gguf.js'
-import { quantise as inBlocks, quantisers } from '../weights/gguf-quantise.js'
-import { writeGguf } from '../weights/gguf-write.js'
-import { hostTensor, openDevice } from './index.js'
+import { bytesSource } from '../../platform/sources.js'
+import { add } from '../../tensor/binary.js'
+import { evaluate } from '../../tensor/evaluate.js'
+import { matmul } from '../../tensor/matmul.js'
+import { trace } from '../../tensor/program.js'
+import { transpose } from '../../tensor/reshape.js'
+import { f32 } from '../../tensor/tensor.js'
+import { testDevice } from '../../testing/device.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
+import { drawing } from '../../testing/values.js'
+import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
+import { openGguf } from '../../weights/gguf/gguf.js'
+import { quantise as inBlocks, quantisers } from '../../weights/gguf/quantise.js'
+import { writeGguf } from '../../weights/gguf/write.js'
+import { hostTensor, openDevice } from '../index.js'
 import { loadWeights } from './weights.js'
 
 const width = 256
@@ -36,7 +36,7 @@ async function allTypes() {
     return [type.toLowerCase(), tensor] as const
   })
   await writeGguf(path, new Map(simple))
-  const kQuants = new Uint8Array(await readFile(new URL('../../fixtures/weights/k-quants.gguf', import.meta.url)))
+  const kQuants = new Uint8Array(await readFile(new URL('../../../fixtures/weights/k-quants.gguf', import.meta.url)))
   const files = [await openGguf(await openSource(path)), await openGguf(bytesSource(kQuants))]
   return new Map(files.flatMap(({ tensors }) => [...tensors]))
 }

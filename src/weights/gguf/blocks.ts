@@ -1,5 +1,5 @@
-import { type BlockForm, type Blocks, emptyBlocks } from './blocks.js'
-import { type DType, float16At } from './dtypes.js'
+import { type BlockForm, type Blocks, emptyBlocks } from '../blocks.js'
+import { type DType, float16At } from '../dtypes.js'
 
 /** How a GGUF type stores elements: in blocks of `elements`, of `bytes` each. */
 export type BlockType = PlainType | QuantisedType

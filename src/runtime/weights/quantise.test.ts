@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type BlockForm, widened } from '../weights/blocks.js'
+import { type BlockForm, widened } from '../../weights/blocks.js'
 import { blockSize, quantise } from './quantise.js'
 
 const form = (bits: 4 | 8): BlockForm => ({ bits, size: blockSize, offset: false })

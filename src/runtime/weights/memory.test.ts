@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '../testing/temporary-folder.js'
-import { encodeHeader } from '../weights/safetensors-header.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
+import { encodeHeader } from '../../weights/safetensors-header.js'
 
 test('weights of 8 bits are never in memory twice, nor all of them wide', async t => {
   const path = join(await temporaryFolder(t), 'layers.safetensors')
@@ -22,12 +22,12 @@ test('weights of 8 bits are never in memory twice, nor all of them wide', async 
   await file.close()
   const from = (module: string) => `await import(${JSON.stringify(new URL(module, import.meta.url).href)})`
   const script = `
-    const { openSource } = ${from('../platform/node/index.js')}
-    const { hostTensor, openDevice } = ${from('./index.js')}
-    const { matmul } = ${from('../tensor/matmul.js')}
-    const { trace } = ${from('../tensor/program.js')}
-    const { f32 } = ${from('../tensor/tensor.js')}
-    const { openSafetensors } = ${from('../weights/safetensors.js')}
+    const { openSource } = ${from('../../platform/node/index.js')}
+    const { hostTensor, openDevice } = ${from('../index.js')}
+    const { matmul } = ${from('../../tensor/matmul.js')}
+    const { trace } = ${from('../../tensor/program.js')}
+    const { f32 } = ${from('../../tensor/tensor.js')}
+    const { openSafetensors } = ${from('../../weights/safetensors.js')}
     const zeros = { kind: 'constant', value: 0 }
     const layers = Array.from({ length: ${layers} }, (_, i) => String(i))
     const program = trace({ x: f32(1, ${width}) }, (at, { x }) =>

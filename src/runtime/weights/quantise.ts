@@ -1,4 +1,4 @@
-import { type BlockForm, type Blocks, emptyBlocks } from '../weights/blocks.js'
+import { type BlockForm, type Blocks, emptyBlocks } from '../../weights/blocks.js'
 
 /** Neighbours that share a scale. */
 export const blockSize = 32

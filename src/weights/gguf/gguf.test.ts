@@ -5,13 +5,13 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { openSource } from '#platform'
-import { FileError } from '../platform/errors.js'
-import { bytesSource } from '../platform/sources.js'
-import { elementCount, toFloat32 } from './dtypes.js'
+import { FileError } from '../../platform/errors.js'
+import { bytesSource } from '../../platform/sources.js'
+import { elementCount, toFloat32 } from '../dtypes.js'
+import { readSafetensors } from '../safetensors.js'
 import { type GgufFile, openGguf } from './gguf.js'
-import { readSafetensors } from './safetensors.js'
 
-const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../../fixtures', import.meta.url))
 const folder = join(fixtures, 'conformance', 'formats', 'gguf')
 
 async function checkTensors(file: GgufFile, expected: string): Promise<void> {

@@ -3,16 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openSource } from '#platform'
-import { temporaryFolder } from '../testing/temporary-folder.js'
+import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { openGguf } from './gguf.js'
-import { quantise, quantisers } from './gguf-quantise.js'
-import { type GgufTensor, writeGguf } from './gguf-write.js'
+import { quantise, quantisers } from './quantise.js'
+import { type GgufTensor, writeGguf } from './write.js'
 
 const folder = await temporaryFolder()
 
 // Numbers of very different sizes, quantised by the Python package gguf 0.19.0.
 test('blocks are those of ggml to the bit', async () => {
-  const file = new URL('../../fixtures/weights/quantised.json', import.meta.url)
+  const file = new URL('../../../fixtures/weights/quantised.json', import.meta.url)
   const { values, ...types } = JSON.parse(await readFile(file, 'utf8')) as Record<string, string>
   const numbers = new Float32Array(Uint8Array.from(Buffer.from(values!, 'base64')).buffer)
   assert.deepEqual(Object.keys(types).sort(), Object.keys(quantisers).sort())

@@ -1,10 +1,10 @@
 import { writeFileAtomic } from '#platform'
-import { concatBytes } from '../platform/bytes.js'
-import { elementCount } from './dtypes.js'
-import { blockTypes } from './gguf-blocks.js'
-import { piecesOf, type TensorToWrite } from './safetensors.js'
-import { sortedByName } from './safetensors-header.js'
-import { quoted } from './tensor-file.js'
+import { concatBytes } from '../../platform/bytes.js'
+import { elementCount } from '../dtypes.js'
+import { piecesOf, type TensorToWrite } from '../safetensors.js'
+import { sortedByName } from '../safetensors-header.js'
+import { quoted } from '../tensor-file.js'
+import { blockTypes } from './blocks.js'
 
 /** A tensor in one of ggml's types, `F16` or `Q8_0` for instance; its bytes are of that type. */
 export interface GgufTensor extends Pick<TensorToWrite, 'shape' | 'bytes'> {

@@ -1,4 +1,4 @@
-import { float32ToFloat16 } from './dtypes.js'
+import { float32ToFloat16 } from '../dtypes.js'
 
 /** How 32 numbers become a block, by the names of the types. */
 export interface Quantiser {

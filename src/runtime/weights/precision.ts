@@ -1,8 +1,8 @@
-import type { Parameter } from '../tensor/program.js'
-import { sizeOf } from '../tensor/shape.js'
-import type { BlockForm } from '../weights/blocks.js'
+import type { Parameter } from '../../tensor/program.js'
+import { sizeOf } from '../../tensor/shape.js'
+import type { BlockForm } from '../../weights/blocks.js'
+import type { WeightForm } from './forms.js'
 import { blockSize } from './quantise.js'
-import type { WeightForm } from './weight-forms.js'
 
 /** How the weights of a network can be held: in so many bits, or (`file`) in float16 and GGUF's blocks as they are stored. */
 export const weightPrecisions = ['f32', 'f16', 'int8', 'int4', 'file'] as const

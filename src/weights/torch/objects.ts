@@ -1,4 +1,4 @@
-import { type DType, dtypeBytes, elementCount } from './dtypes.js'
+import { type DType, dtypeBytes, elementCount } from '../dtypes.js'
 import { Global, Made, type PickleObjects, type PickleValue, type Refuse, Tuple } from './pickle.js'
 
 /** Memory that tensors share, as the pickle describes it. */

@@ -1,6 +1,6 @@
-import { FileError } from '../platform/errors.js'
-import { CutOff } from './growing.js'
-import { quoted } from './tensor-file.js'
+import { FileError } from '../../platform/errors.js'
+import { CutOff } from '../growing.js'
+import { quoted } from '../tensor-file.js'
 
 /** A Python tuple; lists are arrays and dictionaries are maps. */
 export class Tuple {

@@ -1,8 +1,8 @@
 import { writeFileAtomic } from '#platform'
-import { concatBytes } from '../platform/bytes.js'
-import { type DType, dtypeBytes, elementCount, type TensorData } from './dtypes.js'
-import { piecesOf, type TensorToWrite } from './safetensors.js'
-import { encodeZip, zipPieces } from './zip-write.js'
+import { concatBytes } from '../../platform/bytes.js'
+import { type DType, dtypeBytes, elementCount, type TensorData } from '../dtypes.js'
+import { piecesOf, type TensorToWrite } from '../safetensors.js'
+import { encodeZip, zipPieces } from '../zip-write.js'
 
 /** What a torch file can hold here; numbers are whole ones of 32 bits. */
 export type TorchValue<Tensor = TensorData> =
