@@ -13,7 +13,8 @@ import type { TimedLevel } from '../diffusion/index.js'
  * Their rooms: `timesteps/`, of the first kind, go down the timesteps of training; `distilled/`, too, jump to the image
  * and noise it again; `flow/` follow a rectified flow. Of the second kind, `single-step/` know only the step they are in
  * (Runge and Kutta's), `multistep/` remember predictions (Adams'). Beside them: what a network is to them (`model.ts`,
- * `preconditioning.ts`, `limits.ts`), and how other tools run them (`profiles/`, `diffusers.ts`).
+ * `preconditioning.ts`, `limits.ts`), and how other tools run them (`profiles/`, and
+ * `diffusers/` by a scheduler's configuration).
  */
 
 /** What a network says of a noised batch: the clean image and the noise that make it up. */

@@ -1,6 +1,7 @@
 export { levelOfSigma, quantileOfSizes } from '../diffusion/index.js'
 export type { Before, Denoise, Noise, Predict, Prediction, SampleStep, Sampling } from './contract.js'
-export { type DiffusersSetting, type DiffusersStepOptions, diffusersSampling } from './diffusers.js'
+export { diffusersSampling } from './diffusers/sampling.js'
+export type { DiffusersSetting, DiffusersStepOptions } from './diffusers/setting.js'
 export { type LcmOptions, lcm } from './distilled/lcm.js'
 export { type TcdOptions, tcd } from './distilled/tcd.js'
 export { samplingNetwork } from './flow/network.js'
