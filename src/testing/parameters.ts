@@ -8,6 +8,7 @@ export const drawnParameters = ({ parameters }: Program): Record<string, Value> 
   Object.fromEntries(
     parameters.map(({ name, shape }, i) => {
       const { data } = drawing(i).normal(...shape)
-      return [name, { shape, data: data.map(v => v / Math.sqrt(sizeOf(shape) / (shape[0] ?? 1))) }]
+      const root = Math.sqrt(sizeOf(shape) / (shape[0] ?? 1))
+      return [name, { shape, data: data.map(v => v / root) }]
     }),
   )

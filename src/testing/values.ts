@@ -30,8 +30,9 @@ export function uniforms(seed: number): () => number {
 export function drawing(seed: number): Draw {
   const uniform = uniforms(seed)
   const filled = (dtype: Spec['dtype'], shape: number[], next: (i: number) => number): Sample => {
-    const count = shape.reduce((a, b) => a * b, 1)
-    return { dtype, shape, data: Float64Array.from({ length: count }, (_, i) => Math.fround(next(i))) }
+    const data = new Float64Array(shape.reduce((a, b) => a * b, 1))
+    for (let i = 0; i < data.length; i++) data[i] = Math.fround(next(i))
+    return { dtype, shape, data }
   }
   return {
     normal: (...shape) => filled('f32', shape, () => uniform() + uniform() + uniform() + uniform() - 2),
