@@ -19,6 +19,10 @@ const words = textEncoderConfig.omit({ max_seq_len: true }).extend({
     .describe(
       'boxes are of the whole picture, and two more tokens tell what part of it is seen; false: boxes of that part',
     ),
+  guided: z
+    .boolean()
+    .default(true)
+    .describe('whether training leaves boxes out at times, so that guidance can lead away from a picture without any'),
 })
 const labels = z.array(z.string().min(1)).min(1).describe('what objects there are, in the order of their numbers')
 const fits = {
@@ -85,7 +89,7 @@ export const layout = {
   },
   assume: given => ({ ...given, labels: given.labels ?? ['object'] }),
   reader(config) {
-    const { max_objects, labels } = config
+    const { max_objects, labels, guided } = config
     const none = () => ({ objects: tokensOf(config, [], whole) })
     return {
       async ofRecord({ picture, mirrored, visible, random }) {
@@ -105,7 +109,7 @@ export const layout = {
         for (const [i, placed] of given.entries()) checkPlaced(placed, i, labels)
         return { positive: { objects: tokensOf(config, given, whole) } }
       },
-      none,
+      ...(guided && { none }),
     }
   },
 } satisfies Conditioning<Config, z.output<typeof recipe>>

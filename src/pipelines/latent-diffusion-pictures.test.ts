@@ -96,7 +96,7 @@ const all: readonly Painted[] = [
   {
     name: 'ldm-layout',
     config: eightHeads(tiny('ldm-layout'), 'layout'),
-    cases: { layout: { settings: { ...script, ...square, boxes, guidance: 1, eta: 1 } } },
+    cases: { layout: { settings: { ...script, ...square, boxes, eta: 1 } } },
   },
   {
     name: 'ldm-semantic',

@@ -232,7 +232,7 @@ const configs: readonly (readonly [string, Json])[] = [
         transformer_depth: 3,
         context_dim: 512,
       },
-      { layout: { ...boxes, max_objects: 30, encode_crop: true, labels: numbered(8191) } },
+      { layout: { ...boxes, max_objects: 30, encode_crop: true, labels: numbered(8191), guided: false } },
     ),
   ],
   [

@@ -169,6 +169,8 @@ function layoutOf(names: Names): ConfigJson {
     max_objects: Math.floor(max_seq_len / 3),
     encode_crop: max_seq_len % 3 === 2,
     labels: numbered(words.vocab_size - 1),
+    // Nothing in its configuration leaves conditions out.
+    guided: false,
   }
 }
 
