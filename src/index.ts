@@ -47,6 +47,7 @@ export { type Adaptation, adaptModel, type Lora, type Weighed } from './pipeline
 export type { ImagePromptFiles } from './pipelines/adapters/image-prompt-files.js'
 export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
 export {
+  type Converted,
   type ConvertOptions,
   convert,
   type ExportFormat,

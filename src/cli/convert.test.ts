@@ -25,7 +25,7 @@ test('convert goes by the name of the file, and says what a format cannot hold',
       convert('tiny.safetensors', '--dtype', 'q4_0'),
       convert('half.safetensors', '--format', 'latentkit', '--dtype', 'f16'),
     ])
-    assert.deepEqual(JSON.parse(gguf.out), { ok: true, command: 'convert', data: { path: 'tiny.gguf' } })
+    assert.deepEqual(JSON.parse(gguf.out), { ok: true, command: 'convert', data: { path: 'tiny.gguf', unplaced: [] } })
     assert.equal(quantised.status, 1)
     assert.match(quantised.err, /q4_0 are written as GGUF alone; wanted here is f32, f16 or bf16/)
     assert.equal(own.out, 'half.safetensors\n', own.err)

@@ -1,9 +1,16 @@
 import { z } from 'zod'
-import { convert as converting, exportFormatNames, exportFormats, weightTypes } from '../pipelines/export/index.js'
+import {
+  type Converted,
+  convert as converting,
+  exportFormatNames,
+  exportFormats,
+  weightTypes,
+} from '../pipelines/export/index.js'
 import { bundledModel } from '../pipelines/load.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
 import { loraOf, modelFlags } from './model-flags.js'
+import { tellUnplaced } from './unplaced.js'
 
 const formats = exportFormatNames.map(name => `${name}: ${exportFormats[name].what}`)
 
@@ -45,9 +52,14 @@ export const convertCommand = {
 } satisfies Command
 
 /** `latentkit convert`. */
-export async function convert(flags: z.output<typeof convertCommand.options>, { out }: Io): Promise<{ path: string }> {
+export async function convert(
+  flags: z.output<typeof convertCommand.options>,
+  io: Io,
+): Promise<{ path: string } & Converted> {
   const { out: path, model = bundledModel(), lora, textEncoder, json, ...options } = flags
-  await converting(model, path, { ...options, textEncoders: textEncoder, loras: lora.map(loraOf) })
-  if (!json) out(`${path}\n`)
-  return { path }
+  const loras = lora.map(loraOf)
+  const { unplaced } = await converting(model, path, { ...options, textEncoders: textEncoder, loras })
+  tellUnplaced({ unplaced, name: String(model) }, io)
+  if (!json) io.out(`${path}\n`)
+  return { path, unplaced }
 }

@@ -199,3 +199,16 @@ test('numbers beyond float16, and names of other formats, are refused', async ()
   )
   await assert.rejects(convert(bytes, join(folder, 'large.onnx')), /not written as \.onnx/)
 })
+
+test('what is no part of a network is told, and left out where a folder has no place for it', async () => {
+  const tensors = tinyWeights(published[0]!.tiny)
+  const extra = fromFloat32(Float32Array.of(1), [1])
+  const more = ['first_stage_model.loss.logvar', 'model.diffusion_model.strange.weight', 'model_ema.decay']
+  const bytes = encodeSafetensors(new Map([...tensors, ...more.map(name => [name, extra] as const)]))
+  for (const path of ['more', 'more.ckpt'])
+    assert.deepEqual(await convert(bytes, join(folder, path)), { unplaced: ['model.diffusion_model.strange.weight'] })
+  assert.deepEqual([...(await weightsAt(join(folder, 'more'))).keys()].sort(), [...tensors.keys()].sort())
+  const stage = [...tensors, [more[0]!, extra] as const].filter(([name]) => name.startsWith('first_stage_model.'))
+  await convert(encodeSafetensors(new Map(stage)), join(folder, 'stage'))
+  assert.equal((await weightsAt(join(folder, 'stage'))).size, stage.length - 1)
+})

@@ -18,6 +18,12 @@ export interface ConvertOptions extends ModelFileOptions, Pick<Adaptation, 'lora
   readonly dtype?: WeightType | undefined
 }
 
+/** What came of a conversion. */
+export interface Converted {
+  /** Tensors of the model's file that no network has a place for: a folder of diffusers goes without them, one file keeps them. */
+  readonly unplaced: readonly string[]
+}
+
 /**
  * Writes a model that `load` takes in another format, piece by piece: a model of gigabytes needs some hundred megabytes of
  * memory. Adapters become part of its weights.
@@ -27,17 +33,22 @@ export interface ConvertOptions extends ModelFileOptions, Pick<Adaptation, 'lora
  * @example
  * await convert('v1-5-pruned.ckpt', 'v1-5.gguf', { dtype: 'q8_0' })
  */
-export async function convert(from: SourceLike, path: string, options: ConvertOptions = {}): Promise<void> {
+export async function convert(from: SourceLike, path: string, options: ConvertOptions = {}): Promise<Converted> {
   const { format = formatOfPath(path), dtype, loras } = options
   const checkpoint = await openModelFile(from, options)
   try {
-    await exportFormats[format].write(await exported(checkpoint, loras), path, { dtype })
+    const model = await exported(checkpoint, loras)
+    await exportFormats[format].write(model, path, { dtype })
+    return { unplaced: model.unplaced ?? [] }
   } finally {
     await checkpoint.close()
   }
 }
 
-async function exported(checkpoint: Checkpoint, loras: ConvertOptions['loras']): Promise<Exported> {
+async function exported(
+  checkpoint: Checkpoint,
+  loras: ConvertOptions['loras'],
+): Promise<Exported & Partial<Converted>> {
   const config = validate(modelConfig, checkpoint.info.config, `${checkpoint.name}: config`)
   if (config.unet_config !== undefined) return adaptModel(checkpointModel(checkpoint), { loras })
   if (loras !== undefined && loras.length > 0)

@@ -35,11 +35,14 @@ export async function writeDiffusers(
   const weights = scaledWeights(model)
   const write = async (path: string, tensors: ReadonlyMap<string, StoredTensor>) =>
     writeSafetensors(joinPath(folder, path), inType(tensors, dtype), new Map([['format', 'pt']]))
-  const writeNetwork = async (part: string, tensors: ReadonlyMap<string, StoredTensor>, rename: Rename) =>
-    write(
+  const writeNetwork = async (part: string, tensors: ReadonlyMap<string, StoredTensor>, rename: Rename) => {
+    // Files of other tools have more than their networks: losses, averages, numbers of the schedule.
+    const placed = new Map([...tensors].filter(([name, { shape }]) => !checkpoint.origin || rename(name, shape)))
+    await write(
       joinPath(part, 'diffusion_pytorch_model.safetensors'),
-      renameTensors({ name, tensors }, rename, 'the network').tensors,
+      renameTensors({ name, tensors: placed }, rename, 'the network').tensors,
     )
+  }
   const stageWeights = below(weights, 'first_stage_model.')
   if (config.unet_config === undefined) {
     await writeNetwork('', stageWeights, stage.rename)
