@@ -36,6 +36,10 @@ export const generateCommand = {
       line: 'latentkit generate "a cat" --model sd15.safetensors --profile a1111 --sampler euler_ancestral --seed 7',
       what: 'from the same noise as AUTOMATIC1111, by its steps',
     },
+    {
+      line: 'latentkit generate "a lion" --model sd_xl_base_1.0.safetensors --refiner sd_xl_refiner_1.0.safetensors',
+      what: 'the last fifth of the way by a refiner',
+    },
     { line: 'latentkit generate --like cat-2.png --steps 50', what: 'a picture again, with more steps' },
   ],
 } satisfies Command
