@@ -243,7 +243,7 @@ export function sample(
   steps: readonly Step[],
   options: SampleOptions,
 ): Sampling {
-  const sampler: Sampler = options.loop ? flowing(samplers[name].label, options.loop) : samplers[name]
+  const sampler: Sampler = options.loop ? flowing(samplers[name].label, eachOnce(options.loop)) : samplers[name]
   const { network, parameterization } = model
   const levelOf = (t: number) => timedLevel(model.alphasCumprod, t)
   const sigmaAt = (share: number) =>

@@ -168,6 +168,25 @@ test('every sampler and schedule of a profile makes a way, all others are refuse
   }
 })
 
+test('levels too high to be told apart are passed once', async () => {
+  const cosine = cumulativeAlphas(makeBetas({ beta_schedule: 'cosine', timesteps: 1000 }))
+  const model = {
+    network: (x: Float32Array) => x.map(v => 0.6 * v),
+    parameterization: 'v',
+    alphasCumprod: cosine,
+  } as const
+  for (const [name, profile] of Object.entries<Profile>(profiles)) {
+    for (const sampler of Object.keys(profile.samplers) as SamplerName[]) {
+      const { loop } = rulesOf(profile, sampler)
+      if (!loop || !profile.schedules.includes('karras')) continue
+      const way = profileWay(profile, { sampler, schedule: 'karras', steps: 12, alphasCumprod: cosine })
+      let x: Float32Array = Float32Array.of(1, -0.5)
+      for await (const step of sample(sampler, model, x, way.steps, { noise: () => x, ...way.options })) x = step.x
+      assert.ok(x.every(Number.isFinite), `${name}, ${sampler}: ${x}`)
+    }
+  }
+})
+
 test('a model whose last timestep holds no signal is sampled by every profile', async () => {
   const betas = makeBetas({ beta_schedule: 'linear', timesteps: 1000, linear_start: 0.00085, linear_end: 0.012 })
   const rescaled = cumulativeAlphas32(rescaleZeroTerminalSnr(Float32Array.from(betas)))
