@@ -65,7 +65,7 @@ async function compare(name: string, found: Float32Array): Promise<void> {
 for (const [name, options] of Object.entries(cases))
   test(`${name}: as by diffusers`, async () => compare(name, await latentsOf(model, options)))
 
-const smallControlNet = (by: number) => controlNetFile(unetConfig.parse(smallOriginals.sd1.unet_config), 8, by)
+const smallControlNet = (by: number) => controlNetFile(unetConfig.parse(smallOriginals.sd1.unet_config), 8, () => by)
 
 const drawn = (width: number, height: number, channels: 3 | 4, level: (x: number, y: number, c: number) => number) => ({
   ...{ width, height, channels },

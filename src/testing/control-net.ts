@@ -6,8 +6,12 @@ import { fromFloat32 } from '../weights/dtypes.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import { drawnParameters } from './parameters.js'
 
-/** A ControlNet of the original's names beside a UNet, for hints so many times as large as latents; all its numbers times `by`. */
-export function controlNetFile(config: UnetConfig, factor: number, by = 1): Uint8Array {
+/** A ControlNet of the original's names beside a UNet, for hints so many times as large as latents; its numbers times `by`. */
+export function controlNetFile(
+  config: UnetConfig,
+  factor: number,
+  by: (parameter: string) => number = () => 1,
+): Uint8Array {
   const width = contextWidth(config)
   const specs = {
     x: f32(1, config.in_channels, 8, 8),
@@ -23,7 +27,7 @@ export function controlNetFile(config: UnetConfig, factor: number, by = 1): Uint
       [
         name,
         fromFloat32(
-          Float32Array.from(data, v => v * by),
+          Float32Array.from(data, v => v * by(name)),
           shape,
         ),
       ] as const,

@@ -156,7 +156,7 @@ test('a window sees its part of what is told beside the latents', async () => {
 })
 
 test('a window sees its part of the hints of ControlNets', async () => {
-  const controls = [1, -0.5].map(by => ({ file: controlNetFile(tinyConfig().unet_config!, 2, by) }))
+  const controls = [1, -0.5].map(by => ({ file: controlNetFile(tinyConfig().unet_config!, 2, () => by) }))
   await using from = await load(tinyCheckpoint(), { threads: 1, controls })
   const striped = (width: number, left: number): Image => ({
     data: Uint8Array.from({ length: 16 * width * 3 }, (_, i) => 8 * (left + (Math.floor(i / 3) % width))),
