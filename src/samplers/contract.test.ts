@@ -16,6 +16,8 @@ import { type Sampler, type SamplerName, sample, samplers } from './index.js'
 
 const betas = makeBetas({ beta_schedule: 'linear', timesteps: 1000, linear_start: 0.00085, linear_end: 0.012 })
 const alphasCumprod = cumulativeAlphas(betas)
+/** Of nothing but noise at its end. */
+const cosine = cumulativeAlphas(makeBetas({ beta_schedule: 'cosine', timesteps: 1000 }))
 const names = Object.keys(samplers) as SamplerName[]
 
 async function result(
@@ -28,12 +30,13 @@ async function result(
     strength = 1,
     parameterization = 'x0' as Parameterization,
     noise = () => start,
+    alphas = alphasCumprod,
   } = {},
 ) {
-  const model = { network, parameterization, alphasCumprod }
+  const model = { network, parameterization, alphasCumprod: alphas }
   let last = start
   let count = 0
-  const plan = samplingPlan(alphasCumprod, { steps, schedule, strength })
+  const plan = samplingPlan(alphas, { steps, schedule, strength })
   for await (const { x, x0 } of sample(name, model, start, plan, { noise })) {
     assert.equal(x.length, start.length)
     assert.equal(x0.length, start.length)
@@ -115,19 +118,21 @@ for (const name of names) {
     }
   })
 
-  test(`${name}: numbers, whatever schedule, number of steps, start and parameterisation`, async () => {
+  test(`${name}: numbers, whatever model, schedule, number of steps and start`, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 60 }),
         fc.constantFrom<SamplingSchedule>(...(Object.keys(schedules) as SamplingSchedule[])),
         fc.double({ min: 0.5, max: 1, noNaN: true }),
         fc.constantFrom<Parameterization>('epsilon', 'v', 'x0'),
+        fc.constantFrom(alphasCumprod, cosine),
         fc.integer(),
-        async (steps, schedule, strength, parameterization, seed) => {
+        async (steps, schedule, strength, parameterization, alphas, seed) => {
           if (!fitting(schedule, steps)) return
           const g = torchGenerator(seed)
           const noise = () => g.randn(3)
-          const { last } = await result(name, wavy, noise(), { steps, schedule, strength, parameterization, noise })
+          const options = { steps, schedule, strength, parameterization, noise, alphas }
+          const { last } = await result(name, wavy, noise(), options)
           assert.ok(last.every(Number.isFinite), `${last}`)
         },
       ),
