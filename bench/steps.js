@@ -81,7 +81,8 @@ async function inference(spec, options = {}) {
   const program = networks[spec.kind](spec)
   const device = await openDevice('cpu', { threads, ...options })
   const weights = await openSafetensors(await openSource(path))
-  const run = await device.compile(program, { weights })
+  // What a prompt becomes is computed once for all steps.
+  const run = await device.compile(program, { weights, steady: ['context'].filter(name => name in program.inputs) })
   await weights.close()
   const inputs = inputsOf(program)
   return () => run(inputs)

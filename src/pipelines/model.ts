@@ -50,7 +50,7 @@ export class Model implements AsyncDisposable {
   readonly config: ModelConfig
   readonly #model: CheckpointModel
   readonly #device: Device
-  readonly #compile: (program: Program) => Promise<Executable>
+  readonly #compile: (program: Program, steady?: readonly string[]) => Promise<Executable>
   readonly #parts = new Recent<Parts>(parts => parts.dispose())
 
   /** Takes over the checkpoint and the device. */
@@ -58,7 +58,8 @@ export class Model implements AsyncDisposable {
     this.#model = model
     this.#device = device
     this.config = model.config
-    const compile = (program: Program) => device.compile(model.adapt(program), { weights: model.weights, precision })
+    const compile = (program: Program, steady?: readonly string[]) =>
+      device.compile(model.adapt(program), { weights: model.weights, precision, steady })
     this.#compile = memory === 'small' ? inTurn(compile) : compile
     this.name = baseName(model.checkpoint.name).replace(/\.(safetensors|ckpt|gguf|pt|pth|bin)$/i, '')
   }

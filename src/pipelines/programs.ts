@@ -8,9 +8,8 @@ import {
   withClipSkip,
 } from '../conditioning/index.js'
 import type { Size } from '../image/index.js'
-import { type Program, trace } from '../tensor/program.js'
+import { type Program, trace, withoutUnused } from '../tensor/program.js'
 import { f32, type Spec, type Tensor } from '../tensor/tensor.js'
-import { topological } from '../tensor/walk.js'
 import { deepestReused, withDeep } from '../unet/deep-reuse.js'
 import { factorOf, type ModelConfig } from './model-config.js'
 import { type NetworkVariant, variantChanges } from './network-variant.js'
@@ -118,12 +117,6 @@ function changedProgram(config: ModelConfig, variant: DenoiserVariant, more: Rec
     const seen = deep ? undefined : attended()
     return { prediction, ...(seen && { attended: seen }) }
   })
-}
-
-/** A program without the parameters that nothing of its results is made from. */
-function withoutUnused(program: Program): Program {
-  const used = new Set(topological(Object.values(program.outputs)))
-  return { ...program, parameters: program.parameters.filter(({ tensor }) => used.has(tensor)), marks: {} }
 }
 
 /** Latents `z` [batch, c, h, w] of the diffusion model -> `images` [batch, 3, height, width] in [-1, 1], for any batch. */

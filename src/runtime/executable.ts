@@ -27,9 +27,9 @@ export async function makeExecutable(
   { engine }: DeviceHost,
   program: Program,
   { model, checkSize }: CompiledModel,
-  state?: ModelSpec['state'],
+  more: Pick<ModelSpec, 'state' | 'ahead'> = {},
 ): Promise<Executable> {
-  const session = await engine.call('createSession', [{ ...model, ...(state && { state }) }])
+  const session = await engine.call('createSession', [{ ...model, ...more }])
   const run = async (inputs: HostTensors, { signal }: RunOptions = {}) => {
     checkInputs(inputs, program.inputs)
     checkSize(inputs)

@@ -1,6 +1,6 @@
 import { type Shape, sameShape, show } from './shape.js'
 import { apply, type Dtype, type Initialiser, input, parameter, type Spec, type Tensor } from './tensor.js'
-import { rewrite } from './walk.js'
+import { rewrite, topological } from './walk.js'
 
 /** A trained tensor of a program. */
 export interface Parameter {
@@ -119,6 +119,12 @@ export function reparameterise(
     outputs: Object.fromEntries(names.map((name, i) => [name, tensors[i]!])),
     marks: Object.fromEntries(marked.map((name, i) => [name, tensors[names.length + i]!])),
   }
+}
+
+/** The program without the parameters that nothing of its results is made from. */
+export function withoutUnused(program: Program): Program {
+  const used = new Set(topological(Object.values(program.outputs)))
+  return { ...program, parameters: program.parameters.filter(({ tensor }) => used.has(tensor)), marks: {} }
 }
 
 const isTensor = (x: Tensor | Record<string, Tensor>): x is Tensor => typeof (x as Tensor).op?.name === 'string'

@@ -2,7 +2,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import type { Executable, HostTensors, RunOptions } from '../../runtime/index.js'
 import type { Program } from '../../tensor/program.js'
 
-type Compile = (program: Program) => Promise<Executable>
+type Compile = (program: Program, steady?: readonly string[]) => Promise<Executable>
 
 /**
  * Compiles programs so that only one of them is on the device: each when it is run, in place of the one before. Runs wait
@@ -21,14 +21,14 @@ export function inTurn(compile: Compile): Compile {
     loaded = undefined
     await before?.dispose()
   }
-  return async program => {
+  return async (program, steady) => {
     let disposed = false
     const run = (inputs: HostTensors, options?: RunOptions) =>
       next(async () => {
         if (disposed) throw new LatentkitError('The executable has been disposed')
         if (loaded?.program !== program) {
           await free()
-          loaded = await compile(program)
+          loaded = await compile(program, steady)
         }
         return loaded(inputs, options)
       })

@@ -64,6 +64,9 @@ const seen: { readonly [P in Part]?: 'window' | 'tile' } = {
   encoder: 'tile',
 }
 
+/** Inputs that are others in every call of a network. */
+const changing: ReadonlySet<string> = new Set(['x', 't', 'deep', 'z', 'images'])
+
 type Programs = typeof programs
 /** Name of a network. */
 export type Part = keyof Programs
@@ -82,7 +85,7 @@ export interface Parts {
 export function partsOf(
   config: ModelConfig,
   variant: Variant,
-  compile: (program: Program) => Promise<Executable>,
+  compile: (program: Program, steady?: readonly string[]) => Promise<Executable>,
 ): Parts {
   const made = new Map<Part, Promise<Executable | undefined>>()
   const make = async (part: Part) => {
@@ -92,7 +95,8 @@ export function partsOf(
     if (program === undefined) return undefined
     const circular = circularWithin(variant, { width, height }, variant.seamless)
     const seamless = circular ? circularProgram(program, circular) : program
-    return compile(by === 'tile' && variant.tile ? withSharedNorms(seamless) : seamless)
+    const steady = Object.keys(program.inputs).filter(name => !changing.has(name))
+    return compile(by === 'tile' && variant.tile ? withSharedNorms(seamless) : seamless, steady)
   }
   return {
     variant,

@@ -16,8 +16,16 @@ export interface ModelSpec {
   readonly state?: StateUse
   /** Weights that stay in memory as they are and are fed in every run: the runtime makes no copy of these. */
   readonly held?: HostTensors
+  /** Makes inputs of this model of inputs that rarely change: it is run only where they did. */
+  readonly ahead?: AheadSpec
   /** Outputs that stay in the device's memory. */
   readonly onDevice?: readonly string[]
+}
+
+/** A model that runs ahead of another, and the names of the inputs that it takes. */
+export interface AheadSpec {
+  readonly model: ModelSpec
+  readonly inputs: readonly string[]
 }
 
 /** Flat arrays over the same parameters, and what updates them. */

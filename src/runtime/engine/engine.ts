@@ -7,7 +7,8 @@ import { type HostTensor, type HostTensors, hostTensorOf } from '../host-tensor.
 import type { EngineState, Feeds, StateUse } from '../state/engine-state.js'
 import { GpuState } from '../state/gpu-state.js'
 import { HostState } from '../state/host-state.js'
-import type { EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
+import { Ahead } from './ahead.js'
+import type { AheadSpec, EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
 import { executionProviders, sessionOptions } from './session-options.js'
 
 const typeNames = { f32: 'float32', f16: 'float16', i64: 'int64', bool: 'bool', i8: 'int8' } as const
@@ -18,6 +19,8 @@ interface Session {
   /** Weights that are fed in every run, from where they lie. */
   readonly held: Feeds
   readonly use: StateUse | undefined
+  /** What is computed before it of inputs that rarely change. */
+  readonly ahead: { readonly inputs: readonly string[]; readonly results: Ahead } | undefined
 }
 
 /** Owns the sessions and the training states; lives in the worker thread. */
@@ -53,16 +56,19 @@ export class Engine implements EngineCalls {
   async createSession(model: ModelSpec): Promise<number> {
     const id = this.#next++
     const held = this.#tensors(model.held ?? {})
-    this.#sessions.set(id, { session: await this.#load(model), held, use: model.state })
+    const ahead = model.ahead && this.#ahead(model.ahead)
+    this.#sessions.set(id, { session: await this.#load(model), held, use: model.state, ahead })
     // The session has copies of the weights that were handed in, but for those that it is fed.
     if (model.externalData.length > 0) collectGarbage()
     return id
   }
 
   async run(id: number, inputs: HostTensors): Promise<HostTensors> {
-    const { session, held, use } = this.#session(id)
+    const { session, held, use, ahead } = this.#session(id)
     const fed = use && { ...this.#state(use.id).feeds(use), ...this.#beside(use) }
-    return this.#results(await session.run({ ...this.#tensors(inputs), ...held, ...fed }))
+    const steady = ahead && (await ahead.results.of(only(ahead.inputs, inputs), given => this.#tensors(given)))
+    const given = ahead ? only(session.inputNames, inputs) : inputs
+    return this.#results(await session.run({ ...this.#tensors(given), ...steady, ...held, ...fed }))
   }
 
   async accumulate(id: number, inputs: HostTensors, scale: number): Promise<HostTensors> {
@@ -75,6 +81,7 @@ export class Engine implements EngineCalls {
     const found = this.#sessions.get(id)
     this.#sessions.delete(id)
     await found?.session.release()
+    await found?.ahead?.results.release()
     collectGarbage()
   }
 
@@ -156,6 +163,12 @@ export class Engine implements EngineCalls {
     return world.leave()
   }
 
+  #ahead({ model, inputs }: AheadSpec) {
+    const held = this.#tensors(model.held ?? {})
+    const again = model.externalData.length === 0
+    return { inputs, results: new Ahead(() => this.#load(model), { held, again }) }
+  }
+
   #load(model: ModelSpec): Promise<InferenceSession> {
     return this.#ort.InferenceSession.create(model.bytes as Uint8Array, {
       ...sessionOptions(this.#threads, model),
@@ -200,6 +213,10 @@ export class Engine implements EngineCalls {
     return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, fromRuntime(name, value as Tensor)]))
   }
 }
+
+/** Those inputs that have one of these names. */
+const only = (names: readonly string[], inputs: HostTensors): HostTensors =>
+  Object.fromEntries(Object.entries(inputs).filter(([name]) => names.includes(name)))
 
 function fromRuntime(name: string, tensor: Tensor): HostTensor {
   const dtype = dtypes[tensor.type as keyof typeof dtypes]

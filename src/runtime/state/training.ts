@@ -174,7 +174,7 @@ export class TrainingState implements AsyncDisposable {
     { use = 'parameter', ...others }: { use?: 'parameter' | 'ema' } & OtherWeights = {},
   ): Promise<Executable> {
     const state = this.#use(program, use, others)
-    return makeExecutable(this.#host, program, await this.#model(program, false, others), state)
+    return makeExecutable(this.#host, program, await this.#model(program, false, others), { state })
   }
 
   /**
