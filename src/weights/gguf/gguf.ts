@@ -1,9 +1,10 @@
+import { FileError } from '../../platform/errors.js'
 import type { FileSource } from '../../platform/types.js'
 import { widened } from '../blocks.js'
 import { readGrowing } from '../growing.js'
 import { computedTensor, readStored } from '../stored.js'
-import { closingOnError, type StoredTensor, type TensorFile, wantedTensor } from '../tensor-file.js'
-import { blocksOf, type QuantisedType } from './blocks.js'
+import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from '../tensor-file.js'
+import { blocksOf } from './blocks.js'
 import { type GgufEntry, type GgufValue, parseGguf } from './header.js'
 
 /** The vocabularies of large language models have some megabytes. */
@@ -28,10 +29,10 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
     readGrowing(source, 0, largestHead, bytes => parseGguf(bytes, source.size, source.name)),
   )
   const tensors = new Map<string, StoredTensor>()
-  for (const [name, { type, shape, begin, end }] of entries) {
-    if (type.plain) tensors.set(name, { dtype: type.plain, shape, source, begin, end })
-    else tensors.set(name, inBlocks(source, { type, shape, begin, end }))
-  }
+  await closingOnError(source, async () => {
+    for (const [name, entry] of entries)
+      tensors.set(name, tensorOf(source, entry, shapeBefore(source.name, values, name, entry)))
+  })
   const metadata = new Map<string, string>()
   for (const [key, { value }] of values) if (typeof value === 'string') metadata.set(key, value)
   return {
@@ -45,9 +46,36 @@ export async function openGguf(source: FileSource): Promise<GgufFile> {
   }
 }
 
-/** A tensor that is widened when it is read. */
-function inBlocks(source: FileSource, { type, shape, begin, end }: GgufEntry & { type: QuantisedType }): StoredTensor {
+/**
+ * The shape that a tensor had before its rows were made to be whole blocks.
+ *
+ * Throws FileError where that is of another size. Source: ComfyUI-GGUF, tools/convert.py and loader.py, get_orig_shape.
+ */
+function shapeBefore(
+  file: string,
+  values: ReadonlyMap<string, GgufValue>,
+  name: string,
+  { shape }: GgufEntry,
+): readonly number[] {
+  const told = values.get(`comfy.gguf.orig_shape.${name}`)?.value
+  if (told === undefined) return shape
+  const before = Array.isArray(told) ? told.map(Number) : []
+  const count = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
+  if (
+    before.length > 0 &&
+    before.every(size => Number.isSafeInteger(size) && size > 0) &&
+    count(before) === count(shape)
+  )
+    return before
+  throw new FileError(file, `says that tensor ${quoted(name)} [${shape}] was of shape [${told}]; the file is damaged`)
+}
+
+/** A tensor; one in blocks is widened when it is read. */
+function tensorOf(source: FileSource, entry: GgufEntry, shape: readonly number[]): StoredTensor {
+  const { type, begin, end } = entry
+  if (type.plain) return { dtype: type.plain, shape, source, begin, end }
   const read = async () => blocksOf(type, await source.read(begin, end - begin))
   const bytes = async () => new Uint8Array(widened(await read()).buffer)
-  return { ...computedTensor(source.name, { dtype: 'F32', shape }, bytes), blocks: { form: type.form, read } }
+  const tensor = computedTensor(source.name, { dtype: 'F32', shape }, bytes)
+  return shape === entry.shape ? { ...tensor, blocks: { form: type.form, read } } : tensor
 }
