@@ -40,7 +40,7 @@ export function withoutNetworks(prompt: string, has: (network: NamedNetwork) => 
       at,
       `found ${tag}`,
       network
-        ? `wanted a LoRA that was loaded with the model; load "${network.name}" by weight ${network.weight}`
+        ? `wanted a LoRA that was loaded with the model; load "${network.name}" with it by weight ${network.weight} (loras; --lora, --lora-dir)`
         : 'wanted <lora:name:weight>, of a LoRA that was loaded with the model',
     )
   })

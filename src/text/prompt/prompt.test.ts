@@ -143,7 +143,7 @@ test('LoRAs are taken out of a prompt, those of the model alone', () => {
   const has = ({ name, weight }: { name: string; weight: number }) => name === 'ink' && weight === 0.7
   assert.equal(withoutNetworks('a <lora:ink:0.7> cat, <my-cat>, <3', has), 'a  cat, <my-cat>, <3')
   const refused =
-    /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model; load "ink" by weight 1/
+    /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model; load "ink" with it by weight 1 \(/
   assert.throws(() => withoutNetworks('a <lora:ink> cat', has), refused)
   for (const tag of ['<hypernet:ink:0.7>', '<lora:ink:0.7:0.5>', '<lora:ink:x>'])
     assert.throws(() => withoutNetworks(tag, has), /wanted <lora:name:weight>/)
