@@ -16,8 +16,8 @@ export const control = {
   sees: ['pixels', 'hint'],
   request: {
     hint: hintsField(
-      'the picture that each ControlNet follows, such as white edges on black, where it is clear -1; several with ' +
-        'commas between (default the one to start from, clear where a mask is white)',
+      'the picture that each ControlNet follows, such as white edges on black; transparent pixels are not known (-1); ' +
+        'several with commas between (default the picture to start from, transparent where a mask is white)',
     ),
   },
   reach: () => ({}),
