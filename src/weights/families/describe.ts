@@ -46,7 +46,11 @@ const parts: readonly (readonly [RegExp, string])[] = [
 export function describeOther(tensors: Shapes): string | undefined {
   const names = [...tensors.keys()]
   const other = others.find(([pattern]) => names.some(name => pattern.test(name)))
-  return other && `it looks like ${other[1]}`
+  if (other) return `it looks like ${other[1]}`
+  const has = (ending: string) => names.some(name => name.endsWith(ending))
+  if (has('decoder.conv_in.weight') && has('encoder.conv_in.weight') && !has('quant_conv.weight'))
+    return 'it looks like the autoencoder of Stable Diffusion 3 or Flux, without quant_conv, which latentkit does not have'
+  return undefined
 }
 
 /** What a file that is of no family looks like, for people. */

@@ -218,6 +218,9 @@ test('what is no model is refused with what it is', async () => {
   await refused(one('control_model.time_embed.0.weight'), /a ControlNet/)
   await refused(one('double_blocks.0.img_attn.norm.key_norm.scale'), /Flux/)
   await refused(one('down_blocks.0.resnets.0.conv1.weight'), /one network of a diffusers folder/)
+  const stage = renamed(without(weightsOfSd1, /^(model|cond)/), name => name.slice('first_stage_model.'.length))
+  await refused(without(stage, /quant_conv/), /the autoencoder of Stable Diffusion 3 or Flux/)
+  await refused(one('blk.0.attn_q.weight'), /a language model/)
   await refused(one('fc.weight'), /its 1 tensors \(fc\.weight, …\) are of no network that is known/)
   await refused(
     without(weightsOfSd1, /^cond_stage_model/),
