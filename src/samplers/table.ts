@@ -199,7 +199,8 @@ function eachOnce(loop: SigmaLoop): SigmaLoop {
 function cleanEnd(loop: SigmaLoop): SigmaLoop {
   return async function* (denoise, x, sigmas, options) {
     const positive = Array.from(sigmas).filter(sigma => sigma > 0)
-    if (positive.length > 1) {
+    // Where there is a way to go.
+    if (positive[0]! > positive.at(-1)!) {
       for await (const step of loop(denoise, x, positive, options)) {
         x = step.x
         yield step
