@@ -1,5 +1,6 @@
 import { checkpointModel } from '../pipelines/checkpoint-model.js'
-import { checkpointIn, type OpenedTensors } from '../pipelines/model-file.js'
+import { checkpointIn } from '../pipelines/model-file.js'
+import type { OpenedTensors } from '../pipelines/open-tensors.js'
 import { FileError } from '../platform/errors.js'
 import { SchemaError } from '../schema/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'

@@ -1,18 +1,9 @@
 import { z } from 'zod'
-import { baseName, fileInfo, listFolder, openSource, parentFolder, readBytes, readText } from '#platform'
-import { locate } from '../hub/index.js'
-import { FileError } from '../platform/errors.js'
-import { bytesSource, readAll } from '../platform/sources.js'
-import type { FileSource, SourceLike } from '../platform/types.js'
+import { fileInfo, readBytes, readText } from '#platform'
+import type { SourceLike } from '../platform/types.js'
 import { parseConfig } from '../schema/index.js'
 import { vocabularyText } from '../text/index.js'
 import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'
-import {
-  type DiffusersFolder,
-  diffusersIndex,
-  isDiffusersFolder,
-  openDiffusersFolder,
-} from '../weights/diffusers/index.js'
 import {
   bertPieces,
   type ConfigJson,
@@ -20,10 +11,9 @@ import {
   folderCheckpoint,
   foreignCheckpoint,
   isCompvisConfig,
-  withOtherHalf,
 } from '../weights/families/index.js'
-import { openWeights, weightsOf } from '../weights/open-weights.js'
-import { closingOnError, type StoredTensor, type TensorFile, type TensorInfo } from '../weights/tensor-file.js'
+import { closingOnError } from '../weights/tensor-file.js'
+import { type OpenedTensors, openTensors } from './open-tensors.js'
 import { type OtherFiles, openOtherFiles, takenOver, withOtherParts, withOtherStage } from './other-files.js'
 
 /** How a model's file is to be understood, and what of it other files have. */
@@ -37,9 +27,6 @@ export interface ModelFileOptions extends OtherFiles {
   readonly withoutAverages?: boolean | undefined
 }
 
-/** Beyond this a file is not held in memory as a whole. */
-const wholeInMemory = 2 ** 30
-
 /**
  * Opens the file or folder of a model, of latentkit's own kind or another tool's: .safetensors, .ckpt and .pt, GGUF, a
  * folder of diffusers, or the name of a model that `pull` fetched. Nothing is ever fetched but what `from` names.
@@ -48,35 +35,6 @@ const wholeInMemory = 2 ** 30
  */
 export async function openModelFile(from: SourceLike, options: ModelFileOptions = {}): Promise<Checkpoint> {
   return checkpointIn(await openTensors(from), options)
-}
-
-/** An opened file or folder of weights. */
-export type OpenedTensors = DiffusersFolder | TensorFile<TensorInfo | StoredTensor>
-
-/** The tensors of a model's file or folder; throws as `openModelFile` does, but for what is no model. */
-export async function openTensors(from: SourceLike): Promise<OpenedTensors> {
-  const place = await locate(from)
-  if (typeof place === 'string') {
-    const folder = baseName(place) === diffusersIndex ? parentFolder(place) : place
-    if (await isDiffusersFolder(folder)) return openDiffusersFolder(folder)
-    if ((await fileInfo(place))?.kind === 'folder')
-      throw new FileError(
-        place,
-        `is a folder without ${diffusersIndex}; wanted is one of diffusers, or a file of weights${await weightsWithin(place)}`,
-      )
-  }
-  return withOtherHalf(await weightsOf(await inOnePiece(await openSource(place))), async name =>
-    (await fileInfo(name))?.kind === 'file' ? openWeights(name) : undefined,
-  )
-}
-
-/** Files that may have been meant by a folder, for messages. */
-async function weightsWithin(folder: string): Promise<string> {
-  const names = (await listFolder(folder)).flatMap(({ name }) =>
-    /\.(safetensors|ckpt|pt|pth|gguf)$/i.test(name) ? [name] : [],
-  )
-  const some = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`
-  return names.length === 0 ? '' : `, perhaps ${some} in it`
 }
 
 /** The model in a file that is open; closing it closes the file, and so does refusing it. Throws as `openModelFile` does. */
@@ -125,16 +83,6 @@ async function configBeside(name: string): Promise<ConfigJson | undefined> {
 
 const configIn = async (path: string): Promise<ConfigJson> =>
   parseConfig(await readText(path), z.record(z.string(), z.unknown()), path)
-
-/** What no device can read by itself is read now, rather than in a request for each tensor. */
-async function inOnePiece(source: FileSource): Promise<FileSource> {
-  if (source.path !== undefined || source.size > wholeInMemory) return source
-  return closingOnError(source, async () => {
-    const bytes = await readAll(source)
-    await source.close()
-    return bytesSource(bytes, source.name)
-  })
-}
 
 // Bundlers look for exactly these expressions, and copy the files.
 /** CLIP's vocabulary, which comes with latentkit. */

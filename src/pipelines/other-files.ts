@@ -15,7 +15,7 @@ import {
 } from '../weights/families/index.js'
 import { readStored, storedTensors } from '../weights/stored.js'
 import { closingOnError, type StoredTensor, wantedTensor } from '../weights/tensor-file.js'
-import type { OpenedTensors } from './model-file.js'
+import type { OpenedTensors } from './open-tensors.js'
 
 /** Networks of a model that are taken from files of their own. */
 export interface OtherFiles {

@@ -1,11 +1,13 @@
-import type { StageConfig } from './autoencoder.js'
 import { type ModuleNames, type Renames, renamesBetween } from './module-names.js'
 
-/** What of it decides the names. */
-export type StageLayout = Pick<
-  StageConfig['ddconfig'],
-  'ch_mult' | 'num_res_blocks' | 'attn_resolutions' | 'resolution' | 'attn_type'
->
+/** What of a first stage's configuration decides the names. */
+export interface StageLayout {
+  readonly ch_mult: readonly number[]
+  readonly num_res_blocks: number
+  readonly attn_resolutions: readonly number[]
+  readonly resolution: number
+  readonly attn_type?: string
+}
 
 /** Whether the blocks of a level, counted from the full resolution, have attention. */
 export function attendsAt({ attn_resolutions, resolution, attn_type }: StageLayout, level: number): boolean {
