@@ -16,6 +16,8 @@ const small = { width: 48, height: 32 }
 /** Stable Diffusion's scripts, run on the processor. */
 const compvis = { profile: 'compvis', noiseSource: 'cpu' } as const
 const diffusers = { profile: 'diffusers' } as const
+const comfyui = { profile: 'comfyui', noiseSource: 'cpu', seed: 42, guidance: 7 } as const
+const a1111 = { ...comfyui, profile: 'a1111' } as const
 
 const mask = pictureOf(48, 32, (x, y) => (y >= 8 && y < 24 && x >= 16 ? 255 : 0))
 
@@ -52,11 +54,22 @@ const cases: Readonly<Partial<Record<keyof typeof smallOriginals, Readonly<Recor
       settings: { ...diffusers, image: slopes(48, 32), mask, seed: 42, steps: 5, guidance: 5, sampler: 'ddim' },
       within: mask,
     },
+    'comfyui-inpaint': {
+      settings: { ...comfyui, image: slopes(48, 32), mask, steps: 4, sampler: 'euler_ancestral' },
+      within: mask,
+    },
+    'a1111-inpaint': {
+      settings: { ...a1111, image: slopes(48, 32), mask, strength: 0.8, steps: 5, sampler: 'euler_ancestral' },
+    },
   },
   'sd2-v': {
     'stability-ddim': { settings: { ...compvis, ...small, seed: 42, steps: 5, guidance: 9 } },
   },
   sdxl: {
+    'comfyui-xl': {
+      prompt: 'a (photograph:1.4) of an astronaut',
+      settings: { ...comfyui, ...small, negativePrompt, steps: 4, sampler: 'dpmpp_2m', schedule: 'karras' },
+    },
     'diffusers-sdxl': {
       settings: { ...diffusers, ...small, seed: 42, steps: 5, guidance: 5, sampler: 'euler', schedule: 'leading' },
     },

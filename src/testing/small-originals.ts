@@ -1,4 +1,3 @@
-import type { Program } from '../tensor/program.js'
 import { fromFloat32, type TensorData, toFloat32 } from '../weights/dtypes.js'
 import { parametersOf } from './checkpoint.js'
 import { drawnParameters } from './parameters.js'
@@ -128,9 +127,11 @@ export function smallCheckpoint(name: keyof typeof smallOriginals): Map<string, 
 }
 
 /** Numbers for parameters, in the order of these: always the same. */
-export const drawnCheckpoint = (parameters: Program['parameters']): Map<string, TensorData> =>
+export const drawnCheckpoint = (
+  parameters: Parameters<typeof drawnParameters>[0]['parameters'],
+): Map<string, TensorData> =>
   new Map(
-    Object.entries(drawnParameters({ parameters } as Program)).map(([name, { data, shape }]) => [
+    Object.entries(drawnParameters({ parameters })).map(([name, { data, shape }]) => [
       name,
       fromFloat32(Float32Array.from(data), shape),
     ]),
