@@ -15,7 +15,7 @@ import {
   outerProgram,
 } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
-import { commonChunks } from './texts.js'
+import { commonChunks } from './conditions/texts.js'
 import { circularWithin, type SeeingVariant, seeingVariantOf } from './windows/variant.js'
 
 /** All of a plan that a model's networks are compiled for; a change inside a network is one more field. */

@@ -1,7 +1,7 @@
 import type { Level, Parameterization } from '../../../diffusion/index.js'
 import type { Attended } from '../../../guidance/index.js'
+import type { Told } from '../conditions/told.js'
 import type { Batch, Started } from '../stage.js'
-import type { Told } from '../told.js'
 
 /** What a network said of a batch, and what guidance has made of it so far; predictions are raw, [batch, ...]. */
 export interface Answer {

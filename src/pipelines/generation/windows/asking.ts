@@ -1,10 +1,10 @@
 import { type HostTensor, type HostTensors, hostTensor } from '../../../runtime/index.js'
 import { factorOf } from '../../model-config.js'
 import { unitOf } from '../../settings/size.js'
-import { type Ask, openAsking } from '../asking.js'
-import { gathered } from '../rows.js'
+import type { Told } from '../conditions/told.js'
+import { type Ask, openAsking } from '../network/asking.js'
+import { gathered } from '../network/rows.js'
 import type { Batch, Stage } from '../stage.js'
-import type { Told } from '../told.js'
 import { blend, type Corner, cut, grid, type Sides } from './grid.js'
 import { wrapsOf } from './variant.js'
 

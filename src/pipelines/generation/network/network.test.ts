@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
-import { load } from '../load.js'
-import type { Model } from '../model.js'
-import type { GenerateSettings } from '../settings/index.js'
-import { settingsOf } from '../settings/parameters.js'
+import { tinyCheckpoint, tinyConfig } from '../../../testing/tiny-model.js'
+import { load } from '../../load.js'
+import type { Model } from '../../model.js'
+import type { GenerateSettings } from '../../settings/index.js'
+import { settingsOf } from '../../settings/parameters.js'
 
 let model: Model
 let plain: Float32Array

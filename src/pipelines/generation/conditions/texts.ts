@@ -1,6 +1,6 @@
-import type { SpokenPhrase, TextShape } from '../../conditioning/index.js'
-import type { PromptStyle } from '../../text/prompt/index.js'
-import { joined } from './noise.js'
+import type { SpokenPhrase, TextShape } from '../../../conditioning/index.js'
+import type { PromptStyle } from '../../../text/prompt/index.js'
+import { joined } from '../noise.js'
 
 /** What texts are made contexts with. */
 export interface Vectors {

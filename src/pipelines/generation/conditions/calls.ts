@@ -1,5 +1,5 @@
-import type { SamplerName } from '../../samplers/index.js'
-import type { Plan } from '../settings/plan.js'
+import type { SamplerName } from '../../../samplers/index.js'
+import type { Plan } from '../../settings/plan.js'
 
 /** Samplers whose steps are two calls of the network for A1111 (modules/sd_samplers_kdiffusion.py, second_order). */
 const twice = new Set<SamplerName>(['heun', 'dpm_2', 'dpm_2_ancestral', 'dpmpp_2s_ancestral', 'dpmpp_sde', 'restart'])

@@ -1,9 +1,9 @@
-import { type HostTensor, type HostTensors, hostTensor } from '../../runtime/index.js'
-import { weaknessesOf } from '../network-variant.js'
+import { type HostTensor, type HostTensors, hostTensor } from '../../../runtime/index.js'
+import { weaknessesOf } from '../../network-variant.js'
+import type { Told } from '../conditions/told.js'
+import type { Batch, Stage } from '../stage.js'
 import { controlling } from './control.js'
 import { gathered } from './rows.js'
-import type { Batch, Stage } from './stage.js'
-import type { Told } from './told.js'
 
 /** All pictures of a batch under one of the conditions that are told: as they are, or (from 1 on) in a weaker copy. */
 export interface Block {

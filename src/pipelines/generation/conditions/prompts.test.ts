@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../../testing/tiny-model.js'
-import { drawing } from '../../testing/values.js'
-import { fromFloat32 } from '../../weights/dtypes.js'
-import { encodeSafetensors } from '../../weights/safetensors.js'
-import { load } from '../load.js'
-import type { Model } from '../model.js'
-import { modelConfig } from '../model-config.js'
-import { settingsOf } from '../settings/parameters.js'
-import type { GenerateOptions } from './events.js'
+import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../../../testing/tiny-model.js'
+import { drawing } from '../../../testing/values.js'
+import { fromFloat32 } from '../../../weights/dtypes.js'
+import { encodeSafetensors } from '../../../weights/safetensors.js'
+import { load } from '../../load.js'
+import type { Model } from '../../model.js'
+import { modelConfig } from '../../model-config.js'
+import { settingsOf } from '../../settings/parameters.js'
+import type { GenerateOptions } from '../events.js'
 
 /** A CLIP of two layers; with `several` two of them beside one another, pooled, as Stable Diffusion XL has them. */
 function clipConfig(several: boolean) {

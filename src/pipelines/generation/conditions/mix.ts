@@ -1,8 +1,8 @@
-import { combine } from '../../diffusion/index.js'
-import { LatentkitError } from '../../platform/errors.js'
-import { type HostTensors, hostTensor } from '../../runtime/index.js'
+import { combine } from '../../../diffusion/index.js'
+import { LatentkitError } from '../../../platform/errors.js'
+import { type HostTensors, hostTensor } from '../../../runtime/index.js'
+import type { Work } from '../stage.js'
 import { type Conditions, openConditions } from './conditions.js'
-import type { Work } from './stage.js'
 import type { Told } from './told.js'
 
 /** The conditions of a plan, between those of its two prompts where it has a second one. */

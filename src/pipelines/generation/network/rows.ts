@@ -1,5 +1,5 @@
-import type { Numbers } from '../../conditioning/index.js'
-import { type HostTensor, hostTensorOf } from '../../runtime/host-tensor.js'
+import type { Numbers } from '../../../conditioning/index.js'
+import { type HostTensor, hostTensorOf } from '../../../runtime/host-tensor.js'
 
 /** Rows of numbers that are embedded, each kind of them once however often it is asked for. */
 export interface Rows {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { tinyCheckpoint } from '../../testing/tiny-model.js'
-import { load } from '../load.js'
-import type { Model } from '../model.js'
-import type { GenerateOptions } from './events.js'
+import { tinyCheckpoint } from '../../../testing/tiny-model.js'
+import { load } from '../../load.js'
+import type { Model } from '../../model.js'
+import type { GenerateOptions } from '../events.js'
 
 let model: Model
 before(async () => {

@@ -1,8 +1,8 @@
-import { LatentkitError } from '../../platform/errors.js'
-import { type HostTensor, type HostTensors, hostTensor } from '../../runtime/index.js'
-import { type ControlMode, spans } from '../settings/control.js'
-import type { Stage } from './stage.js'
-import { wayOf } from './way.js'
+import { LatentkitError } from '../../../platform/errors.js'
+import { type HostTensor, type HostTensors, hostTensor } from '../../../runtime/index.js'
+import { type ControlMode, spans } from '../../settings/control.js'
+import type { Stage } from '../stage.js'
+import { wayOf } from '../way.js'
 
 /** Where a question stands: its time, its blocks, and which of the conditions is what guidance leads away from. */
 interface Standing {

@@ -7,15 +7,15 @@ import {
   type SpokenPhrase,
   stack,
   textShapeOf,
-} from '../../conditioning/index.js'
-import type { HostTensor } from '../../runtime/host-tensor.js'
-import { type HostTensors, hostTensor } from '../../runtime/index.js'
-import { stageAt } from '../../text/prompt/index.js'
-import { placeOf } from '../programs.js'
-import { encodePixels } from './encode.js'
-import { joined } from './noise.js'
-import { gathered, rows } from './rows.js'
-import type { Stage } from './stage.js'
+} from '../../../conditioning/index.js'
+import type { HostTensor } from '../../../runtime/host-tensor.js'
+import { type HostTensors, hostTensor } from '../../../runtime/index.js'
+import { stageAt } from '../../../text/prompt/index.js'
+import { placeOf } from '../../programs.js'
+import { encodePixels } from '../encode.js'
+import { gathered, rows } from '../network/rows.js'
+import { joined } from '../noise.js'
+import type { Stage } from '../stage.js'
 import { fitted, phraseContexts, prolonged, widthOf } from './texts.js'
 
 /** What the network is told of a batch at some call. */

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { type Asked, openReaders } from '../../conditioning/index.js'
-import { torchGenerator } from '../../random/index.js'
-import { openDevice } from '../../runtime/index.js'
-import { tinyConfig } from '../../testing/tiny-model.js'
-import { vocabularyText } from '../../text/index.js'
-import { readSafetensors } from '../../weights/safetensors.js'
-import { modelConfig } from '../model-config.js'
-import { conditionProgram } from '../programs.js'
-import { type Variant, variantOf } from './parts.js'
-import type { Stage } from './stage.js'
+import { type Asked, openReaders } from '../../../conditioning/index.js'
+import { torchGenerator } from '../../../random/index.js'
+import { openDevice } from '../../../runtime/index.js'
+import { tinyConfig } from '../../../testing/tiny-model.js'
+import { vocabularyText } from '../../../text/index.js'
+import { readSafetensors } from '../../../weights/safetensors.js'
+import { modelConfig } from '../../model-config.js'
+import { conditionProgram } from '../../programs.js'
+import { type Variant, variantOf } from '../parts.js'
+import type { Stage } from '../stage.js'
 import { tell } from './told.js'
 
-const fixture = (path: string) => readFile(new URL(`../../../fixtures/${path}`, import.meta.url))
+const fixture = (path: string) => readFile(new URL(`../../../../fixtures/${path}`, import.meta.url))
 const text = (path: string) => fixture(`conformance/text/${path}`)
 
 test("contexts come out as the tools' procedures make them in torch", async () => {

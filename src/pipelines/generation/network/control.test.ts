@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Image } from '../../image/index.js'
-import { controlNetFile } from '../../testing/control-net.js'
-import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
-import { load } from '../load.js'
-import type { Model } from '../model.js'
-import type { GenerateSettings } from '../settings/index.js'
+import type { Image } from '../../../image/index.js'
+import { controlNetFile } from '../../../testing/control-net.js'
+import { tinyCheckpoint, tinyConfig } from '../../../testing/tiny-model.js'
+import { load } from '../../load.js'
+import type { Model } from '../../model.js'
+import type { GenerateSettings } from '../../settings/index.js'
 
 const config = tinyConfig().unet_config!
 const hint: Image = {
