@@ -5,7 +5,9 @@ import { assertPaints, type PaintedCase, paintedBefore, pictureOf, slopes } from
 import { published } from '../testing/published.js'
 import { drawnCheckpoint } from '../testing/small-originals.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
+import type { GenerateOptions } from './generation/events.js'
 import { load } from './load.js'
+import type { Model } from './model.js'
 
 /*
  * Pictures of Stable Diffusion's relatives by diffusers' pipelines with the same checkpoints, their channels narrowed: see
@@ -43,12 +45,6 @@ const cases: Readonly<Record<string, Readonly<Record<string, PaintedCase>>>> = {
     x4: { settings: { ...enlarged, guidance: 9 } },
     'x4-noise': { settings: { ...enlarged, guidance: 5, noiseLevel: 100, negativePrompt } },
   },
-  'sdxl-refiner': {
-    'refiner-img2img': { settings: refined },
-    'refiner-img2img-neg': {
-      settings: { ...refined, negativePrompt, aestheticScore: 7, negativeAestheticScore: 1.5 },
-    },
-  },
   // Of a picture and a mask: what the mask leaves is noised anew before each call, or told to the network.
   sd1: {
     'inpaint4-euler_a': { settings: { ...masked, sampler: 'euler_ancestral' }, within: mask },
@@ -56,10 +52,6 @@ const cases: Readonly<Record<string, Readonly<Record<string, PaintedCase>>>> = {
   },
   'sd1-inpainting': {
     'inpaint9-euler_a-part': { settings: { ...masked, sampler: 'euler_ancestral', strength: 0.6 }, within: mask },
-  },
-  sdxl: {
-    'turbo-1': { settings: { ...turbo, steps: 1 } },
-    'turbo-4': { settings: { ...turbo, steps: 4 } },
   },
 }
 
@@ -82,15 +74,18 @@ test('Stable Diffusion 2 that predicts v down from no signal, its guidance broug
   await assertPaints(model, wanted, ['sd2-zero-dpm', { prompt, settings: { ...settings, sampler: 'dpmpp_2m' } }])
 })
 
-test('Stable Diffusion XL and its refiner one after the other, as by two pipelines of diffusers', async () => {
+test('Stable Diffusion XL and its refiner, alone and one after the other, as by diffusers', async () => {
   await using model = await load(drawn(tiny('sdxl')), { threads: 1 })
   await using refiner = await load(drawn(tiny('sdxl-refiner')), { threads: 1 })
+  assert.deepEqual([model.family, refiner.family], ['sdxl', 'sdxl-refiner'])
+  const paints = (by: Model, name: string, settings: GenerateOptions) =>
+    assertPaints(by, wanted, [name, { prompt, settings }])
+  for (const steps of [1, 4]) await paints(model, `turbo-${steps}`, { ...turbo, steps })
+  await paints(refiner, 'refiner-img2img', refined)
+  const scores = { aestheticScore: 7, negativeAestheticScore: 1.5 }
+  await paints(refiner, 'refiner-img2img-neg', { ...refined, negativePrompt, ...scores })
   const handed = { ...diffusers, ...square, guidance: 5, refiner, refineFrom: 0.6 } as const
-  const samplers = {
-    'refiner-handed-euler': { sampler: 'euler', schedule: 'leading' },
-    'refiner-handed-dpm': { sampler: 'dpmpp_2m' },
-    'refiner-handed-euler_a': { sampler: 'euler_ancestral' },
-  } as const
-  for (const [name, sampler] of Object.entries(samplers))
-    await assertPaints(model, wanted, [name, { prompt, settings: { ...handed, ...sampler } }])
+  await paints(model, 'refiner-handed-euler', { ...handed, sampler: 'euler', schedule: 'leading' })
+  await paints(model, 'refiner-handed-dpm', { ...handed, sampler: 'dpmpp_2m' })
+  await paints(model, 'refiner-handed-euler_a', { ...handed, sampler: 'euler_ancestral' })
 })
