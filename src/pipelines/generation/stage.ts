@@ -12,9 +12,9 @@ import type { Lease } from './recent.js'
  *
  *   plan (settings/)   what is to be done
  *   way.ts             the levels of noise, and the sampler that goes down them
- *   conditions.ts      what the network is told, at each step
+ *   conditions/        what the network is told, at each step
  *   start.ts           the latents to start from: noise, or a picture with noise; its known part
- *   network.ts         the network in one batch with and without conditions; guidance/ combines and leads its answers
+ *   network/           the network in one batch with and without conditions; guidance/ combines and leads its answers
  *   decode.ts          pictures of latents
  */
 
