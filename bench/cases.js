@@ -210,5 +210,5 @@ export const cases = [
   },
 ]
 
-/** Cases that our side has alone. */
+/** Cases that our side has alone: what a user waits for. */
 export const alone = ['generate', 'emission']

@@ -4,7 +4,16 @@ import type { Dtype } from '../tensor/tensor.js'
 import { bytes, float, integer, integers, type Message, nested, serialise, string } from './protobuf.js'
 
 // Field numbers and type codes: onnx/onnx.proto3, IR version 10.
-export const typeCode: Record<Dtype | 'f64', number> = { f32: 1, f64: 11, f16: 10, i64: 7, bool: 9, i8: 3, i4: 22, u4: 21 }
+export const typeCode: Record<Dtype | 'f64', number> = {
+  f32: 1,
+  f64: 11,
+  f16: 10,
+  i64: 7,
+  bool: 9,
+  i8: 3,
+  i4: 22,
+  u4: 21,
+}
 const irVersion = 10
 /** The operator set that emission is written against. */
 export const opset = 21

@@ -1,6 +1,7 @@
 /** A protocol buffer message as its encoded fields; nested messages stay apart until all is written in one go. */
 export type Message = readonly Part[]
-type Part = Uint8Array | Nested
+/** Text of ASCII characters alone stays as it is: a model has very many names. */
+type Part = Uint8Array | string | Nested
 
 interface Nested {
   readonly header: Uint8Array
@@ -10,20 +11,18 @@ interface Nested {
 
 const text = new TextEncoder()
 
-function utf8(value: string): Uint8Array {
-  const out = new Uint8Array(value.length)
-  for (let i = 0; i < out.length; i++) {
-    const code = value.charCodeAt(i)
-    if (code > 127) return text.encode(value)
-    out[i] = code
-  }
-  return out
+function isAscii(value: string): boolean {
+  for (let i = 0; i < value.length; i++) if (value.charCodeAt(i) > 127) return false
+  return true
 }
+
+const pairs: Uint8Array[] = []
 
 /** Two base-128 varints; negative numbers as 64-bit two's complement. */
 function varints(first: number, second: number): Uint8Array {
-  if (first < 128 && second >= 0 && second < 128) return Uint8Array.of(first, second)
-  return new Uint8Array([...varint(first), ...varint(second)])
+  if (first >= 128 || second < 0 || second >= 128) return new Uint8Array([...varint(first), ...varint(second)])
+  pairs[first * 128 + second] ??= Uint8Array.of(first, second)
+  return pairs[first * 128 + second]!
 }
 
 /** A base-128 varint; negative numbers as 64-bit two's complement. */
@@ -61,10 +60,14 @@ export function float(field: number, value: number): Uint8Array {
 }
 
 /** A field of raw bytes: header and bytes apart, so that large tensors are copied once. */
-export const bytes = (field: number, value: Uint8Array): Message => [varints((field << 3) | 2, value.length), value]
+export const bytes = (field: number, value: Uint8Array | string): Message => [
+  varints((field << 3) | 2, value.length),
+  value,
+]
 
 /** A string field. */
-export const string = (field: number, value: string): Message => bytes(field, utf8(value))
+export const string = (field: number, value: string): Message =>
+  bytes(field, isAscii(value) ? value : text.encode(value))
 
 /** A packed list of integers. */
 export const integers = (field: number, values: readonly number[]): Message =>
@@ -90,6 +93,7 @@ export function serialise(message: Message): Uint8Array<ArrayBuffer> {
   const writeAll = (parts: Message): void => {
     for (const part of parts) {
       if (part instanceof Uint8Array) write(part)
+      else if (typeof part === 'string') for (let i = 0; i < part.length; i++) out[offset++] = part.charCodeAt(i)
       else {
         write(part.header)
         writeAll(part.message)

@@ -4,21 +4,23 @@ import type { Tensor } from './tensor.js'
 export function topological(roots: readonly Tensor[]): Tensor[] {
   const order: Tensor[] = []
   const seen = new Set<Tensor>()
-  const stack: { node: Tensor; next: number }[] = []
+  // The way down to a node, and which input of each comes next.
+  const path: Tensor[] = []
+  const next: number[] = []
+  const enter = (node: Tensor) => {
+    seen.add(node)
+    path.push(node)
+    next.push(0)
+  }
   for (const root of roots) {
-    if (seen.has(root)) continue
-    seen.add(root)
-    stack.push({ node: root, next: 0 })
-    while (stack.length > 0) {
-      const top = stack[stack.length - 1]!
-      const child = top.node.inputs[top.next++]
+    if (!seen.has(root)) enter(root)
+    while (path.length > 0) {
+      const top = path.length - 1
+      const child = path[top]!.inputs[next[top]!++]
       if (child === undefined) {
-        order.push(top.node)
-        stack.pop()
-      } else if (!seen.has(child)) {
-        seen.add(child)
-        stack.push({ node: child, next: 0 })
-      }
+        order.push(path.pop()!)
+        next.pop()
+      } else if (!seen.has(child)) enter(child)
     }
   }
   return order
@@ -34,9 +36,8 @@ export function rewrite(
 ): Tensor[] {
   const done = new Map<Tensor, Tensor>()
   for (const node of topological(roots)) {
-    const inputs = node.inputs.map(t => done.get(t)!)
-    const same = inputs.every((t, i) => t === node.inputs[i])
-    const renewed = same ? node : { ...node, inputs }
+    const same = node.inputs.every(t => done.get(t) === t)
+    const renewed = same ? node : { ...node, inputs: node.inputs.map(t => done.get(t)!) }
     done.set(node, visit(renewed, node) ?? renewed)
   }
   return roots.map(t => done.get(t)!)

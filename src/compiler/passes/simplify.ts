@@ -4,6 +4,7 @@ import { sameShape, sizeOf } from '../../tensor/shape.js'
 import { concat, pad } from '../../tensor/slice.js'
 import type { Tensor } from '../../tensor/tensor.js'
 import { rewrite } from '../../tensor/walk.js'
+import { once } from '../lowerings/bilinear-axis.js'
 
 /** Constants up to this size are computed when the program is compiled. */
 const foldLimit = 4096
@@ -26,7 +27,7 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
     const data = constantData(node)
     if (data !== undefined && data.length > comparedLength) return node
     const inputs = node.inputs.map(numberOf)
-    const attributes = data === undefined ? JSON.stringify(node.attributes) : `${node.shape}:${Array.from(data)}`
+    const attributes = data === undefined ? textOf(node.attributes) : `${node.shape}:${Array.from(data)}`
     const key = `${node.op.name}/${node.dtype}/${inputs}/${attributes}`
     const same = known.get(key)
     if (same === undefined) known.set(key, node)
@@ -34,6 +35,9 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
   }
   return rewrite(roots, node => unique(shorter(folded(node))))
 }
+
+/** Attributes as text, made once: they stay as they are from pass to pass. */
+const textOf = once((attributes: object) => JSON.stringify(attributes))
 
 function folded(node: Tensor): Tensor {
   const constants = node.inputs.map(constantData)
