@@ -173,8 +173,14 @@ test('a scale that another model has tells that a first stage is not of this one
     typeof autoencoderToDiffusers
   >[0]
   await written('vae-ft/config.json', autoencoderToDiffusers({ ddconfig, embed_dim }, 0.13025))
+  const vae = join(folder, 'vae-ft')
   await assert.rejects(
-    openModelFile(file(sd1), { vae: join(folder, 'vae-ft') }),
+    openModelFile(file(sd1), { vae }),
     /its latents are scaled by 0\.13025, those of the model by 0\.18215/,
   )
+  const { scaling_factor: _, ...unsaid } = autoencoderToDiffusers({ ddconfig, embed_dim }, 1)
+  await written('vae-ft/config.json', unsaid)
+  const { info, close } = await openModelFile(file(sd1), { vae })
+  assert.equal(info.config.scale_factor, 0.18215)
+  await close()
 })

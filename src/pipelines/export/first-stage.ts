@@ -18,10 +18,11 @@ export interface StageOfDiffusers {
 /** Throws RangeError where diffusers has no word for the first stage. */
 export function stageToDiffusers(model: ModelConfig): StageOfDiffusers {
   const { first_stage_config: stage } = model
-  // Where no one number says the scale it goes into the weights.
-  const scale = oneScale(model) ?? 1
+  // Where no one number says the scale it goes into the weights; a first stage alone has none.
+  const scale = model.unet_config && (oneScale(model) ?? 1)
   if (isTaesd(stage)) {
-    if (scale !== 1) throw new RangeError(`TAESD's latents are not scaled there, found a scale of ${scale}`)
+    if (scale !== undefined && scale !== 1)
+      throw new RangeError(`TAESD's latents are not scaled there, found a scale of ${scale}`)
     return { config: tinyAutoencoderToDiffusers(stage), rename: tinyAutoencoderRenames.toDiffusers }
   }
   if ('f' in stage) throw new RangeError('it paints pixels without a first stage')

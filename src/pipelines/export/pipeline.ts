@@ -1,6 +1,7 @@
 import type { ConditioningConfig } from '../../conditioning/index.js'
 import { bertPieces } from '../../weights/families/index.js'
 import type { ModelConfig } from '../model-config.js'
+import { oneScale } from './exported.js'
 
 const nothing = [null, null] as const
 
@@ -29,6 +30,8 @@ export function pipelineOf(config: ModelConfig, stage: Readonly<Record<string, u
     const name = pipelines[condition as keyof typeof pipelines]
     if (name === undefined || conditions.length > 1)
       throw new RangeError(`it has no pipeline for a model of latent diffusion by ${conditions.join(' and ')}`)
+    if (condition === 'low_resolution' && oneScale(config) !== 1)
+      throw new RangeError(`${name} does not scale latents, as this model does`)
     return {
       stage: 'vqvae',
       index: {

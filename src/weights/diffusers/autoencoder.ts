@@ -50,8 +50,11 @@ const autoencoderConfigSchema = z.object({
   use_post_quant_conv: z.literal(true).default(true),
 })
 
-/** Where a config.json does not say it. Pipelines scale latents of codes by it too, but those of the paper were trained without: diffusers, issue 6725. */
-const usualScale = { AutoencoderKL: 0.18215, VQModel: 1 } as const
+/**
+ * The scale of latents where a config.json does not say it. Pipelines scale latents of codes by Stable Diffusion's too, but
+ * those of the paper were trained without: diffusers, issue 6725.
+ */
+export const usualScale = ({ n_embed }: { readonly n_embed?: unknown }): number => (n_embed === undefined ? 0.18215 : 1)
 
 /**
  * Translates the config.json of a diffusers AutoencoderKL or VQModel into CompVis' words.
@@ -61,7 +64,7 @@ const usualScale = { AutoencoderKL: 0.18215, VQModel: 1 } as const
 export function autoencoderFromDiffusers(
   json: unknown,
   file: string,
-): { words: AutoencoderWords; scaleFactor: number } {
+): { words: AutoencoderWords; scaleFactor: number | undefined } {
   const parsed = autoencoderConfigSchema.safeParse(json)
   if (!parsed.success) {
     throw new FileError(file, `cannot be used as the config of an autoencoder: ${z.prettifyError(parsed.error)}`)
@@ -99,7 +102,7 @@ export function autoencoderFromDiffusers(
     embed_dim: (hasCodes && config.vq_embed_dim) || config.latent_channels,
     ...(hasCodes && { n_embed: config.num_vq_embeddings }),
   }
-  return { words, scaleFactor: config.scaling_factor ?? usualScale[config._class_name] }
+  return { words, scaleFactor: config.scaling_factor }
 }
 
 /**
@@ -109,7 +112,7 @@ export function autoencoderFromDiffusers(
  */
 export function autoencoderToDiffusers(
   { ddconfig, embed_dim, n_embed }: StageConfig,
-  scaleFactor: number,
+  scaleFactor: number | undefined,
 ): Record<string, unknown> {
   const hasCodes = n_embed !== undefined
   if (!hasCodes && embed_dim !== ddconfig.z_channels) {
@@ -137,7 +140,7 @@ export function autoencoderToDiffusers(
     ...(hasCodes && { num_vq_embeddings: n_embed }),
     out_channels: ddconfig.out_ch,
     sample_size: ddconfig.resolution,
-    scaling_factor: scaleFactor,
+    ...(scaleFactor !== undefined && { scaling_factor: scaleFactor }),
     up_block_types: attends.map(attend => (attend ? 'AttnUpDecoderBlock2D' : 'UpDecoderBlock2D')).reverse(),
     ...(hasCodes && { vq_embed_dim: embed_dim }),
   }

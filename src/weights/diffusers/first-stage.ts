@@ -8,8 +8,8 @@ import { tinyAutoencoderRenames } from './tiny-autoencoder.js'
 /** A first stage as diffusers describes it. */
 export interface FirstStageFromDiffusers {
   readonly words: Readonly<Record<string, unknown>>
-  /** By which a diffusion model's latents are multiplied. */
-  readonly scaleFactor: number
+  /** By which a diffusion model's latents are multiplied, where it is said. */
+  readonly scaleFactor: number | undefined
   readonly renames: Renames
 }
 

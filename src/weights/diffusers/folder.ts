@@ -21,7 +21,8 @@ export interface DiffusersFolder extends TensorFile<StoredTensor> {
   /** Undefined in a folder of a first stage alone. */
   readonly unet: Readonly<Record<string, unknown>> | undefined
   readonly firstStage: Readonly<Record<string, unknown>>
-  readonly scaleFactor: number
+  /** By which latents are multiplied, where it is said. */
+  readonly scaleFactor: number | undefined
   /** The noise schedule; undefined without a scheduler. */
   readonly diffusion: Readonly<Record<string, unknown>> | undefined
   /** What their configurations say of CLIP's text encoders, in their order. */
@@ -119,7 +120,8 @@ export async function openDiffusersFolder(folder: string): Promise<DiffusersFold
       pipeline: index._class_name,
       unet: unet?.words,
       firstStage: stage.words,
-      scaleFactor: stage.scaleFactor,
+      // This pipeline decodes without scaling: pipeline_latent_diffusion_superresolution.py.
+      scaleFactor: index._class_name === 'LDMSuperResolutionPipeline' ? 1 : stage.scaleFactor,
       diffusion: has('scheduler')
         ? scheduleFromDiffusers(
             await json('scheduler/scheduler_config.json'),

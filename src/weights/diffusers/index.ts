@@ -1,5 +1,5 @@
 export { joinedAttention, splitAttention } from './attention-rows.js'
-export { autoencoderFromDiffusers, autoencoderToDiffusers } from './autoencoder.js'
+export { autoencoderFromDiffusers, autoencoderToDiffusers, usualScale } from './autoencoder.js'
 export { autoencoderRenames } from './autoencoder-names.js'
 export { bertRenames, bertToDiffusers } from './bert.js'
 export { controlRenames } from './control-names.js'

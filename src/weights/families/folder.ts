@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoint.js'
-import type { DiffusersFolder, TowerConfig } from '../diffusers/index.js'
+import { type DiffusersFolder, type TowerConfig, usualScale } from '../diffusers/index.js'
 import { storedTensors } from '../stored.js'
 import type { ConfigJson } from './family.js'
 import { checkpointWith, type ForeignOptions, foreignCheckpoint, recognised } from './foreign.js'
@@ -28,7 +28,7 @@ export async function folderCheckpoint(folder: DiffusersFolder, options: Foreign
     config: {
       ...config,
       first_stage_config: firstStage,
-      scale_factor: scaleFactor,
+      scale_factor: scaleFactor ?? usualScale(firstStage),
       unet_config: { image_size, ...unet },
       ...(conditioning && { conditioning: { ...conditioning, ...textOf(conditioning, folder) } }),
       ...(diffusion && { diffusion }),
