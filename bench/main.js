@@ -65,5 +65,7 @@ if (!json) {
 }
 for (const spec of cases) {
   if (words.every(word => spec.name.includes(word)))
-    await measure(alone.includes(spec.kind) ? { ...spec, clock: 'wall' } : { ...spec, clock, ...(quick && { steps: 2 }) })
+    await measure(
+      alone.includes(spec.kind) ? { ...spec, clock: 'wall' } : { ...spec, clock, ...(quick && { steps: 2 }) },
+    )
 }
