@@ -8,7 +8,14 @@ import type { EngineState, Feeds, StateUse } from '../state/engine-state.js'
 import { GpuState } from '../state/gpu-state.js'
 import { HostState } from '../state/host-state.js'
 import { Ahead } from './ahead.js'
-import type { AheadSpec, EngineCalls, ModelSpec, OpenedDevice, StateSpec } from './engine-calls.js'
+import {
+  type AheadSpec,
+  buffersIn,
+  type EngineCalls,
+  type ModelSpec,
+  type OpenedDevice,
+  type StateSpec,
+} from './engine-calls.js'
 import { executionProviders, sessionOptions } from './session-options.js'
 
 const typeNames = { f32: 'float32', f16: 'float16', i64: 'int64', bool: 'bool', i8: 'int8' } as const
@@ -58,8 +65,6 @@ export class Engine implements EngineCalls {
     const held = this.#tensors(model.held ?? {})
     const ahead = model.ahead && this.#ahead(model.ahead)
     this.#sessions.set(id, { session: await this.#load(model), held, use: model.state, ahead })
-    // The session has copies of the weights that were handed in, but for those that it is fed.
-    if (model.externalData.length > 0) collectGarbage()
     return id
   }
 
@@ -78,11 +83,16 @@ export class Engine implements EngineCalls {
   }
 
   async releaseSession(id: number): Promise<void> {
+    await this.#release(id)
+    collectGarbage()
+  }
+
+  /** By itself, so that nobody holds the weights any more when garbage is collected. */
+  async #release(id: number): Promise<void> {
     const found = this.#sessions.get(id)
     this.#sessions.delete(id)
     await found?.session.release()
     await found?.ahead?.results.release()
-    collectGarbage()
   }
 
   async createState(spec: StateSpec): Promise<number> {
@@ -169,12 +179,16 @@ export class Engine implements EngineCalls {
     return { inputs, results: new Ahead(() => this.#load(model), { held, again }) }
   }
 
-  #load(model: ModelSpec): Promise<InferenceSession> {
-    return this.#ort.InferenceSession.create(model.bytes as Uint8Array, {
+  async #load(model: ModelSpec): Promise<InferenceSession> {
+    const { bytes, externalData } = model
+    const session = await this.#ort.InferenceSession.create(bytes as Uint8Array, {
       ...sessionOptions(this.#threads, model),
       executionProviders: executionProviders(this.#device),
-      ...(model.externalData.length > 0 && { externalData: [...model.externalData] }),
+      ...(externalData.length > 0 && { externalData: [...externalData] }),
     })
+    // The session has copies of these: they move to where nobody has them, which frees them at once.
+    structuredClone(null, { transfer: [...buffersIn(externalData)] })
+    return session
   }
 
   get #ort(): OnnxRuntime {
