@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
+import { mapAdapter } from '../conditioning/pictures/map-adapter-network.js'
 import { bytesSource } from '../platform/sources.js'
+import { trace } from '../tensor/program.js'
+import { f32 } from '../tensor/tensor.js'
 import { controlNetFile } from '../testing/control-net.js'
+import { drawnParameters } from '../testing/parameters.js'
 import { smallCheckpoint, smallOriginals } from '../testing/small-originals.js'
 import { unetConfig } from '../unet/config.js'
-import { toFloat32 } from '../weights/dtypes.js'
+import { fromFloat32, toFloat32 } from '../weights/dtypes.js'
 import { weightsOf } from '../weights/open-weights.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import type { GenerateOptions } from './generation/events.js'
@@ -100,6 +104,26 @@ test('ControlNets, their modes, shares of the way and what is clear in hints: as
   const mask = drawn(64, 48, 3, (x, y) => (hidden(x, y) ? 255 : 0))
   const painting = { image: hint, mask, strength: 1 }
   assert.deepEqual(await latentsOf(whole, painting), await latentsOf(whole, { ...painting, hint: clear }))
+})
+
+test('T2I-adapters: as by diffusers', async () => {
+  const words = {
+    pixel_channels: 3,
+    channels: [64, 128],
+    num_res_blocks: 2,
+    kernel: 1,
+    light: false,
+    xl: false,
+  } as const
+  const program = trace({ map: f32(1, 3, 64, 64) }, (at, { map }) =>
+    Object.fromEntries(mapAdapter(at, { ...words, channels: [...words.channels] }, map!, 8).map((h, i) => [`${i}`, h])),
+  )
+  const tensors = Object.entries(drawnParameters(program)).map(
+    ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
+  )
+  const file = encodeSafetensors(new Map(tensors))
+  await using led = await load(checkpoint, { threads: 1, t2i: [{ file, weight: 0.6 }] })
+  await compare('t2i', await latentsOf(led, { t2i: drawn(64, 48, 3, level) }))
 })
 
 test('settings of ControlNets that are not there are refused', async () => {
