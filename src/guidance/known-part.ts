@@ -37,8 +37,8 @@ export interface KnownPrediction {
   readonly level: Level
   readonly parameterization: Parameterization
   readonly shape: readonly [number, number, number, number]
-  /** Of one image for all, [channels, height, width]. */
-  readonly original: Float32Array
+  /** The originals, [batch, channels, height, width]. */
+  readonly x0: Float32Array
   /** 1 keeps the original, 0 paints anew, [height, width]. */
   readonly kept: Float32Array
 }
@@ -50,11 +50,9 @@ export interface KnownPrediction {
  */
 export function knownPrediction(
   prediction: Float32Array,
-  { x, level, parameterization, shape, original, kept }: KnownPrediction,
+  { x, level, parameterization, shape, x0, kept }: KnownPrediction,
 ): Float32Array {
-  const [batch, , height, width] = shape
-  const x0 = new Float32Array(x.length)
-  for (let i = 0; i < batch; i++) x0.set(original, i * original.length)
+  const [, , height, width] = shape
   const known = target(x0, toEpsilon(x0, x, level, 'x0'), level, parameterization)
   const area = height * width
   return prediction.map((value, i) => {

@@ -1,5 +1,5 @@
 import type { Level } from '../../diffusion/index.js'
-import { carried, keepKnown } from '../../guidance/index.js'
+import { carried, keepKnown, knownPrediction } from '../../guidance/index.js'
 import type { Image, Size } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import {
@@ -87,14 +87,14 @@ function shrunk(kept: Float32Array, { width, height }: Size, by: number): Float3
 const inpaintingOf = ({ profile }: Pick<Plan, 'profile'>) => profile && profiles[profile].inpainting
 
 /** How a plan's tool keeps the known part. */
-export const keepingOf = (plan: Pick<Plan, 'profile' | 'sampler'>): Keeping =>
+const keepingOf = (plan: Pick<Plan, 'profile' | 'sampler'>): Keeping =>
   inpaintingOf(plan)?.keeping(plan.sampler) ?? 'predicted'
 
-/** What keeps the known part of a batch's pictures on their way, beside what is made of predictions. */
+/** What keeps the known part of a batch's pictures on their way. */
 export interface Keeper {
   /** Changes the batch before each step. */
   readonly before?: Before
-  /** The network that sees the known part. */
+  /** The network that sees the known part, and predicts it as it is. */
   around<Asked extends AskedNetwork>(asked: Asked): Asked
   /** What is done to the batch at the end of its way. */
   end(x: Float32Array): Float32Array
@@ -123,9 +123,18 @@ export function keeperOf(
   const keep = (noise: Noise) => keepKnown({ x0, mask: joined(each(kept)), shape, noise })
   const clean = (x: Float32Array) => keep(() => x0)(x, { alpha: 1, sigma: 0 })
   const end = inpaintingOf(plan)?.restores ? clean : (x: Float32Array) => x
+  const predicted = <Asked extends AskedNetwork>(asked: Asked): Asked => ({
+    ...asked,
+    async network(x: Float32Array, t: number, level: Level) {
+      const { network, parameterization } = asked
+      const answer = await network(x, t, level)
+      const known = (raw: Float32Array) => knownPrediction(raw, { x, level, parameterization, shape, x0, kept })
+      return answer instanceof Float32Array ? known(answer) : { ...answer, image: known(answer.image) }
+    },
+  })
   switch (keepingOf(plan)) {
     case 'predicted':
-      return { around: asked => asked, end }
+      return { around: predicted, end }
     case 'before':
       return { around: asked => asked, end, before: keep(noise.next) }
     case 'noised': {
@@ -134,7 +143,7 @@ export function keeperOf(
       const as: ShownOptions['as'] = inpaintingOf(plan)?.fromNoise
         ? (x, level) => (level.sigma < begun.sigma ? noised(x, level) : x)
         : noised
-      return { around: asked => shown(asked, { as, holds: 'image' }), end }
+      return { around: asked => predicted(shown(asked, { as, holds: 'image' })), end }
     }
     case 'clean':
       return { around: asked => shown(asked, { as: clean, holds: 'noise' }), end }

@@ -2,13 +2,12 @@ import type { Started } from '../stage.js'
 import { classifierFree } from './classifier-free.js'
 import type { Guidance, OpenGuidance } from './contract.js'
 import { guides } from './guides.js'
-import { knownPart } from './known-part.js'
 import { mimic, rescale } from './limits.js'
 import { selfAttention } from './self-attention.js'
 import { weaker } from './weaker.js'
 
 /** All guidances in the order in which they act; a new one is a file and a line. */
-const chain: readonly OpenGuidance[] = [classifierFree, mimic, weaker, selfAttention, rescale, guides, knownPart]
+const chain: readonly OpenGuidance[] = [classifierFree, mimic, weaker, selfAttention, rescale, guides]
 
 /** The guidances of a plan. */
 export interface Guidances extends AsyncDisposable {
