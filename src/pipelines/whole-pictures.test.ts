@@ -12,6 +12,7 @@ import { load } from './load.js'
 
 const prompt = 'a photograph of an astronaut riding a horse'
 const negativePrompt = 'blurry, low quality'
+const long = new Array(9).fill('a photograph of an astronaut riding a horse on the moon under the stars').join(', ')
 const small = { width: 48, height: 32 }
 /** Stable Diffusion's scripts, run on the processor. */
 const compvis = { profile: 'compvis', noiseSource: 'cpu' } as const
@@ -64,8 +65,13 @@ const cases: Readonly<Partial<Record<keyof typeof smallOriginals, Readonly<Recor
   },
   'sd2-v': {
     'stability-ddim': { settings: { ...compvis, ...small, seed: 42, steps: 5, guidance: 9 } },
+    'a1111-v': {
+      prompt: 'a (photograph:1.4) of an astronaut',
+      settings: { ...a1111, ...small, negativePrompt, steps: 4, sampler: 'euler' },
+    },
   },
   sdxl: {
+    'a1111-xl': { prompt: long, settings: { ...a1111, ...small, negativePrompt, steps: 4, sampler: 'euler' } },
     'comfyui-xl': {
       prompt: 'a (photograph:1.4) of an astronaut',
       settings: { ...comfyui, ...small, negativePrompt, steps: 4, sampler: 'dpmpp_2m', schedule: 'karras' },
