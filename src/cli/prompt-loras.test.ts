@@ -19,9 +19,9 @@ test('a prompt finds the LoRAs that it names, in folders below too', async () =>
   ])
     await writeFile(join(folder, name), '')
   const named = (prompt: string) => lorasNamed(prompt, folder)
-  assert.deepEqual(await named('a cat <lora:ink:0.7> <lora:blue.v2:-1>, <lora:pens/red>'), [
+  assert.deepEqual(await named('a cat <lora:ink:0.7> <lora:blue.v2:-1:0.5>, <lora:pens/red>'), [
     { file: join(folder, 'ink.safetensors'), weight: 0.7 },
-    { file: join(folder, 'inks', 'blue.v2.ckpt'), weight: -1 },
+    { file: join(folder, 'inks', 'blue.v2.ckpt'), weight: 0.5, textWeight: -1 },
     { file: join(folder, 'pens', 'red.gguf'), weight: 1 },
   ])
   assert.deepEqual(await lorasNamed('a cat', join(folder, 'none')), [])

@@ -1,5 +1,5 @@
 import { walkFiles } from '#platform'
-import type { Weighed } from '../pipelines/adapters/adapted-model.js'
+import type { Lora } from '../pipelines/adapters/adapted-model.js'
 import { FileError } from '../platform/errors.js'
 import { namedNetworks } from '../text/prompt/index.js'
 
@@ -11,13 +11,13 @@ const LORA = /\.(?:safetensors|gguf|pt|ckpt)$/i
  *
  * @throws FileError where there is none of the name, or more than one.
  */
-export async function lorasNamed(prompt: string, folder: string): Promise<Weighed[]> {
+export async function lorasNamed(prompt: string, folder: string): Promise<Lora[]> {
   const named = namedNetworks(prompt)
   if (named.length === 0) return []
   const files: { readonly path: string; readonly name: string }[] = []
   for await (const { path, relativePath } of walkFiles(folder))
     if (LORA.test(relativePath)) files.push({ path, name: relativePath.replace(LORA, '') })
-  return named.map(({ name, weight }) => {
+  return named.map(({ name, ...strength }) => {
     const found = files.filter(file => file.name === name || file.name.endsWith(`/${name}`))
     const exact = found.find(file => file.name === name)
     if (exact === undefined && found.length !== 1) {
@@ -28,6 +28,6 @@ export async function lorasNamed(prompt: string, folder: string): Promise<Weighe
           (there.length > 0 ? `there is ${there.join(', ')}` : 'put its .safetensors there'),
       )
     }
-    return { file: (exact ?? found[0]!).path, weight }
+    return { file: (exact ?? found[0]!).path, ...strength }
   })
 }

@@ -10,6 +10,7 @@ import {
   openAdapter,
   type Strength,
   strengthAt,
+  strengthText,
   type WeighedAdapter,
 } from '../../weights/adapters/index.js'
 import { controlRenames } from '../../weights/diffusers/index.js'
@@ -77,7 +78,7 @@ export async function adaptModel(model: CheckpointModel, adaptation: Adaptation)
       const adapter = await openAdapter(await locate(file))
       opened.push(adapter)
       adapters.push({ adapter, weight: placedStrength(model, adapter.name, strength) })
-      note('Lora', adapter, saidStrength(strength))
+      note('Lora', adapter, strengthText(strength))
       for (const [word, tensor] of adapter.words) learned.push(wordOf(word, await adapter.read(tensor)))
     }
     if (adapters.length > 0) adapted = { ...adapted, weights: withLoras(adapted, adapters) }
@@ -103,12 +104,6 @@ function placedStrength({ config }: CheckpointModel, file: string, strength: Str
     if (!(cause instanceof RangeError)) throw cause
     throw new FileError(file, `is given ${cause.message}`, { cause })
   }
-}
-
-/** As the command line takes it: `0.8,text=0.5,blocks=1/0/1`. */
-function saidStrength({ weight = 1, textWeight, blocks }: Strength): string {
-  const text = textWeight === undefined ? '' : `,text=${textWeight}`
-  return `${weight}${text}${blocks ? `,blocks=${blocks.join('/')}` : ''}`
 }
 
 function withLoras(

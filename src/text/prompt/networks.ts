@@ -2,17 +2,37 @@ import { promptError } from './errors.js'
 
 const TAG = /<([\p{L}\p{N}_]+):([^>]+)>/gu
 
-/** A LoRA that a prompt asks for. */
+/** A LoRA that a prompt asks for, and how much of it. */
 export interface NamedNetwork {
   readonly name: string
+  /** Of all of it, or where the text encoders have their own, of the UNet's part. */
   readonly weight: number
+  readonly textWeight?: number
+  /** Weights of blocks, text encoders first. */
+  readonly blocks?: readonly number[]
 }
 
-/** What a tag of a prompt names; undefined where that is no LoRA by one weight. */
+/**
+ * What a tag of a prompt names: `name:weight`, `name:text:unet`, the same with `te=` and `unet=`, and weights of blocks as
+ * `lbw=`; undefined where that is no LoRA.
+ *
+ * Sources: A1111, extensions-builtin/Lora/extra_networks_lora.py; sd-webui-lora-block-weight, syntaxdealer.
+ */
 function networkOf(kind: string, args: string): NamedNetwork | undefined {
-  const [name = '', weight = '1', ...more] = args.split(':')
-  const known = (kind === 'lora' || kind === 'lyco') && more.length === 0 && Number.isFinite(Number(weight))
-  return known ? { name, weight: Number(weight) } : undefined
+  if (kind !== 'lora' && kind !== 'lyco') return undefined
+  const [name = '', ...rest] = args.split(':')
+  const named = new Map<string, string>()
+  for (const [i, part] of rest.entries()) {
+    const [, key, value] = /^(te|unet|lbw)=(.*)$/.exec(part) ?? [part, ['te', 'unet'][i] ?? '', part]
+    if (named.has(key!) || key === '') return undefined
+    named.set(key!, value!)
+  }
+  const numberOf = (text: string) => (text.trim() === '' ? Number.NaN : Number(text))
+  const text = numberOf(named.get('te') ?? '1')
+  const weight = numberOf(named.get('unet') ?? String(text))
+  const blocks = named.get('lbw')?.split(',').map(numberOf)
+  if (![text, weight, ...(blocks ?? [])].every(Number.isFinite)) return undefined
+  return { name, weight, ...(text !== weight && { textWeight: text }), ...(blocks && { blocks }) }
 }
 
 /**
@@ -40,8 +60,11 @@ export function withoutNetworks(prompt: string, has: (network: NamedNetwork) => 
       at,
       `found ${tag}`,
       network
-        ? `wanted a LoRA that was loaded with the model; load "${network.name}" with it by weight ${network.weight} (loras; --lora, --lora-dir)`
+        ? `wanted a LoRA that was loaded with the model; load "${network.name}" with it by ${weightsOf(network)} (loras; --lora, --lora-dir)`
         : 'wanted <lora:name:weight>, of a LoRA that was loaded with the model',
     )
   })
 }
+
+const weightsOf = ({ weight, textWeight, blocks }: NamedNetwork): string =>
+  `weight ${weight}${textWeight === undefined ? '' : `, ${textWeight} for text`}${blocks ? `, blocks ${blocks.join('/')}` : ''}`

@@ -145,11 +145,19 @@ test('LoRAs are taken out of a prompt, those of the model alone', () => {
   const refused =
     /at character 3, .*found <lora:ink>; wanted a LoRA that was loaded with the model; load "ink" with it by weight 1 \(/
   assert.throws(() => withoutNetworks('a <lora:ink> cat', has), refused)
-  for (const tag of ['<hypernet:ink:0.7>', '<lora:ink:0.7:0.5>', '<lora:ink:x>'])
+  for (const tag of [
+    '<hypernet:ink:0.7>',
+    '<lora:ink:0.7:0.5:3>',
+    '<lora:ink:x>',
+    '<lora:ink:0.7:te=1>',
+    '<lora:ink:lbw=1,x>',
+  ])
     assert.throws(() => withoutNetworks(tag, has), /wanted <lora:name:weight>/)
-  assert.deepEqual(namedNetworks('<lora:ink:0.7> a <lyco:a/b> <lora:c:1:2> <x:y>'), [
+  assert.deepEqual(namedNetworks('<lora:ink:0.7> a <lyco:a/b> <lora:c:1:2> <x:y> <lora:d:unet=0.5:lbw=1,0,0.5>'), [
     { name: 'ink', weight: 0.7 },
     { name: 'a/b', weight: 1 },
+    { name: 'c', weight: 2, textWeight: 1 },
+    { name: 'd', weight: 0.5, textWeight: 1, blocks: [1, 0, 0.5] },
   ])
 })
 

@@ -13,6 +13,12 @@ export interface Strength {
   readonly blocks?: readonly number[] | undefined
 }
 
+/** As the command line takes it and pictures tell it: `0.8,text=0.5,blocks=1/0/1`. */
+export function strengthText({ weight = 1, textWeight, blocks }: Strength): string {
+  const text = textWeight === undefined ? '' : `,text=${textWeight}`
+  return `${weight}${text}${blocks ? `,blocks=${blocks.join('/')}` : ''}`
+}
+
 /**
  * How much of an adapter a weight of the model gets, by the weight's name. Of a list for blocks with attention the others
  * get nothing; what lies in no block gets `weight`.

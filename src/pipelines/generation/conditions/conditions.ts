@@ -3,6 +3,7 @@ import type { Asked, Request, SpokenOver, SpokenPhrase } from '../../../conditio
 import type { Image } from '../../../image/index.js'
 import type { BatchNoise, Draw } from '../../../samplers/index.js'
 import { type PromptStyle, promptStyles, withoutNetworks } from '../../../text/prompt/index.js'
+import { strengthText } from '../../../weights/adapters/index.js'
 import { placeOf } from '../../programs.js'
 import { withNeighbours } from '../../retrieval.js'
 import { conditionChance } from '../noise.js'
@@ -69,6 +70,8 @@ function saidTo({ added }: Work['model'], request: Request): Request {
   const loras = added?.Lora?.split(', ') ?? []
   return {
     ...request,
-    prompt: withoutNetworks(request.prompt, ({ name, weight }) => loras.includes(`${baseName(name)}:${weight}`)),
+    prompt: withoutNetworks(request.prompt, ({ name, ...strength }) =>
+      loras.includes(`${baseName(name)}:${strengthText(strength)}`),
+    ),
   }
 }
