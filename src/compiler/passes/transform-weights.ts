@@ -13,7 +13,7 @@ const mostGrowth = 64 * 2 ** 20
 /** A product of fewer tiles than this waits for its weights. */
 const fewestTiles = 16
 /** A smaller gain is within what differs between processors. */
-const leastGain = 0.1
+const worth = (gain: number): number => (gain >= 0.1 ? gain : 0)
 
 /** What a convolution can be instead; times are parts of what the runtime's own convolution takes. */
 interface Form {
@@ -52,10 +52,7 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
     if (isConstant) constants.add(node)
     else if (isSame3x3(node) && constants.has(node.inputs[1]!) && tilesOf(node) >= fewestTiles) {
       const form = isEnlarged3x3(node) ? enlarged(node) : winograd(node)
-      const [kept, made] = [form.gain, form.gain - form.making].map(gain => (gain >= leastGain ? gain : 0)) as [
-        number,
-        number,
-      ]
+      const [kept, made] = [worth(form.gain), worth(form.gain - form.making)]
       if (made > 0) forms.set(node, { form, kept: false })
       if (kept > made) candidates.push({ node, form, more: kept - made })
     }
