@@ -44,7 +44,7 @@ const xl: PaintedCase = {
 
 const families: readonly (readonly [string, Map<string, TensorData>, Readonly<Record<string, PaintedCase>>])[] = [
   ['sd1', drawnCheckpoint(parametersOf(smallOriginals.sd1)), sd1],
-  ['sd1-inpainting', smallCheckpoint('sd1-inpainting'), { inpainting }],
+  ['sd1-inpainting', drawnCheckpoint(parametersOf(smallOriginals['sd1-inpainting'])), { inpainting }],
   ['sd2-v', smallCheckpoint('sd2-v'), { v: sd2 }],
   ['sdxl', smallCheckpoint('sdxl'), { xl }],
 ]
