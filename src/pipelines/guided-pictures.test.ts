@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
+import { imageProjection } from '../conditioning/pictures/image-projection.js'
 import { mapAdapter } from '../conditioning/pictures/map-adapter-network.js'
+import { clipVision } from '../perceptual/clip-vision.js'
 import { bytesSource } from '../platform/sources.js'
-import { trace } from '../tensor/program.js'
+import { type Program, trace } from '../tensor/program.js'
 import { f32 } from '../tensor/tensor.js'
 import { controlNetFile } from '../testing/control-net.js'
 import { drawnParameters } from '../testing/parameters.js'
@@ -106,6 +108,11 @@ test('ControlNets, their modes, shares of the way and what is clear in hints: as
   assert.deepEqual(await latentsOf(whole, painting), await latentsOf(whole, { ...painting, hint: clear }))
 })
 
+const tensorsOf = (program: Program) =>
+  Object.entries(drawnParameters(program)).map(
+    ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
+  )
+
 test('T2I-adapters: as by diffusers', async () => {
   const words = {
     pixel_channels: 3,
@@ -118,12 +125,32 @@ test('T2I-adapters: as by diffusers', async () => {
   const program = trace({ map: f32(1, 3, 64, 64) }, (at, { map }) =>
     Object.fromEntries(mapAdapter(at, { ...words, channels: [...words.channels] }, map!, 8).map((h, i) => [`${i}`, h])),
   )
-  const tensors = Object.entries(drawnParameters(program)).map(
-    ([name, { data, shape }]) => [name, fromFloat32(Float32Array.from(data), shape)] as const,
-  )
-  const file = encodeSafetensors(new Map(tensors))
+  const file = encodeSafetensors(new Map(tensorsOf(program)))
   await using led = await load(checkpoint, { threads: 1, t2i: [{ file, weight: 0.6 }] })
   await compare('t2i', await latentsOf(led, { t2i: drawn(64, 48, 3, level) }))
+})
+
+test('an IP-adapter, whose attentions are numbered on the way down, up and between: as by diffusers', async () => {
+  const vision = {
+    ...{ size: 8, patch: 4, width: 64, layers: 2, heads: 1, inner: 32, embed_dim: 6 },
+    ...({ activation: 'quick_gelu', names: 'huggingface' } as const),
+  }
+  const seen = trace({ images: f32(1, 3, 8, 8) }, (at, { images }) => ({
+    out: clipVision(at, vision, images).embedding,
+  }))
+  const projected = trace({ embedding: f32(1, 6), places: f32(1, 5, 64) }, (at, given) =>
+    imageProjection(at('image_proj'), { kind: 'linear', tokens: 4, width: 128 }, given),
+  )
+  const attentions = [64, 128, 128, 128, 64, 64, 128].flatMap((width, i) =>
+    ['k', 'v'].map((part, j) => {
+      const numbers = Float32Array.from({ length: width * 128 }, (_, n) => Math.sin(n * 0.37 + 2 * i + j) / 8)
+      return [`ip_adapter.${2 * i + 1}.to_${part}_ip.weight`, fromFloat32(numbers, [width, 128])] as const
+    }),
+  )
+  const file = encodeSafetensors(new Map([...tensorsOf(projected), ...attentions]))
+  const encoder = encodeSafetensors(new Map(tensorsOf(seen)))
+  await using told = await load(checkpoint, { threads: 1, imagePrompt: { file, encoder, weight: 0.7 } })
+  await compare('ip', await latentsOf(told, { imagePrompt: drawn(8, 8, 3, level) }))
 })
 
 test('settings of ControlNets that are not there are refused', async () => {
