@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly weights: Weights
   /** In how many bits large weights are held. */
   readonly precision?: WeightPrecision | undefined
+  /** What the program is a part of, if it is. */
+  readonly network?: Program | undefined
   /** Parameters that are fed in every run. */
   readonly fed?: ReadonlySet<string>
 }
@@ -35,10 +37,10 @@ export interface CompiledModel {
 export async function compileModel(
   host: DeviceHost,
   program: Program,
-  { training, half = false, weights, precision = 'f32', fed = new Set() }: CompileOptions,
+  { training, half = false, weights, precision = 'f32', fed = new Set(), network }: CompileOptions,
 ): Promise<CompiledModel> {
   const { name, limits, filesOnDisk } = host
-  const loaded = await loadWeights(program, weights, { fed, filesOnDisk, inPlace: name === 'cpu', precision })
+  const loaded = await loadWeights(program, weights, { fed, filesOnDisk, inPlace: name === 'cpu', precision, network })
   const { small, externalData, held, folder } = loaded
   const target = await targetOf(host, training)
   const lowered = lower(loaded.program, { ...target, half, smallWeights: small })

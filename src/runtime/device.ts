@@ -94,7 +94,8 @@ export class Device implements AsyncDisposable {
   ): Promise<Executable> {
     // A graphics card computes again faster than it is handed what is kept.
     const parts = this.name === 'cpu' || this.name === 'wasm' ? hoist(program, steady) : undefined
-    const compiled = (part: Program) => compileModel(this.#host, part, { training: false, weights, precision })
+    const compiled = (part: Program) =>
+      compileModel(this.#host, part, { training: false, weights, precision, network: program })
     const model = await compiled(parts?.each ?? program)
     if (parts === undefined) return makeExecutable(this.#host, program, model)
     const ahead = { model: (await compiled(parts.once)).model, inputs: Object.keys(parts.once.inputs) }

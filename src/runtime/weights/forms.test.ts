@@ -94,24 +94,23 @@ for (const where of ['cpu', 'wasm'] as const) {
   })
 }
 
-test('the smaller weights of a network keep more bits, and convolutions at least 8', async () => {
+test('the smaller weights of a network keep more bits, in parts of it as well, and convolutions at least 8', async () => {
   const shapes = { small: [64, 512], middle: [128, 512], matrix: [256, 512], filter: [128, 1024, 1, 1] } as const
-  const network = trace({ x: f32(1, 1) }, (at, { x }) =>
-    Object.fromEntries(
-      Object.entries(shapes).map(([name, shape]) => [`${name}.y`, add(at.parameter(name, shape, zeros), x)]),
-    ),
-  )
+  const names = Object.keys(shapes) as (keyof typeof shapes)[]
+  const adding = (names: readonly (keyof typeof shapes)[]) =>
+    trace({ x: f32(1, 1) }, (at, { x }) =>
+      Object.fromEntries(names.map(name => [`${name}.y`, add(at.parameter(name, shapes[name], zeros), x)])),
+    )
+  const network = adding(names)
   const weights = new Map(
-    Object.entries(shapes).map(([name, shape]) => {
-      const drawn = draw.normal(...shape)
-      return [name, fromFloat32(Float32Array.from(drawn.data), shape)] as const
-    }),
+    names.map(name => [name, fromFloat32(Float32Array.from(draw.normal(...shapes[name]).data), shapes[name])]),
   )
-  const load = async (precision: 'int8' | 'int4') => {
-    const { program } = await loadWeights(network, weights, { fed: new Set(), filesOnDisk: true, precision })
+  const load = async (precision: 'int8' | 'int4', part = network) => {
+    const { program } = await loadWeights(part, weights, { fed: new Set(), filesOnDisk: true, precision, network })
     const numbers = program.parameters.filter(({ name }) => !name.endsWith('.scales'))
     return Object.fromEntries(numbers.map(({ name, dtype }) => [name, dtype]))
   }
   assert.deepEqual(await load('int8'), { small: 'f16', middle: 'i8', matrix: 'i8', filter: 'i8' })
   assert.deepEqual(await load('int4'), { small: 'f16', middle: 'i8', matrix: 'i4', filter: 'i8' })
+  assert.deepEqual(await load('int4', adding(['small', 'middle'])), { small: 'f16', middle: 'i8' })
 })

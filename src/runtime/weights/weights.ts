@@ -31,6 +31,8 @@ export interface WeightOptions {
   readonly inPlace?: boolean
   /** In how many bits large weights are held; as float32, and as float16 where they are stored so, by default. */
   readonly precision?: WeightPrecision | undefined
+  /** What the program is a part of: how small a weight is depends on all others. */
+  readonly network?: Program | undefined
 }
 
 /** A model holds 2 GiB at most, its weights included. */
@@ -47,12 +49,13 @@ const mostGarbage = 2 ** 26
 export async function loadWeights(
   program: Program,
   weights: Weights,
-  { fed, filesOnDisk, inPlace = false, precision = 'f32' }: WeightOptions,
+  { fed, filesOnDisk, inPlace = false, precision = 'f32', network = program }: WeightOptions,
 ): Promise<LoadedWeights> {
-  const found = program.parameters
-    .filter(({ name }) => !fed.has(name))
-    .map(parameter => foundWeight(parameter, weights))
-  const forms = formsUnder(precision, found)
+  const all = network.parameters.filter(({ name }) => !fed.has(name)).map(parameter => foundWeight(parameter, weights))
+  const formsOfAll = formsUnder(precision, all)
+  const own = new Set(program.parameters.map(({ name }) => name))
+  const found = all.filter(({ parameter }) => own.has(parameter.name))
+  const forms = new Map([...formsOfAll].filter(([name]) => own.has(name)))
   const small = precision !== 'f32' && [...forms.values()].some(form => form !== 'f32')
   const holds = small && inPlace
   // The runtime takes weights from files or from memory, not from both; what it is fed is neither.
