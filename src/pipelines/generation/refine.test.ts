@@ -73,3 +73,12 @@ test('refiners that do not fit are refused', async () => {
     /nothing that Stable Diffusion's own scripts has; .* profile of diffusers, AUTOMATIC1111/,
   )
 })
+
+test('a picture made larger in a second go is refined too', async () => {
+  const twice = { promptStyle: 'plain', steps: 4, hires: 2, hiresStrength: 0.5 } as const
+  const alone = await painted(twice)
+  const refined = await painted({ ...twice, refiner: other, refineFrom: 0.3 })
+  assert.deepEqual(refined.steps, alone.steps)
+  assert.notDeepEqual(refined.latents, alone.latents)
+  assert.equal(refined.settings.extra?.Refiner, other.name)
+})

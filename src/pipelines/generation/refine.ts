@@ -2,6 +2,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import { type BatchNoise, profiles, type SamplingModel } from '../../samplers/index.js'
 import { latentShape } from '../programs.js'
 import type { Plan } from '../settings/plan.js'
+import { checkSides } from '../settings/size.js'
 import { openMixed } from './conditions/mix.js'
 import { openGuidances } from './guidance/chain.js'
 import { guidedNetwork } from './network/network.js'
@@ -28,7 +29,7 @@ export interface Refiner extends AsyncDisposable {
 /**
  * Opens the refiner of a generation; undefined where it has none.
  *
- * @throws LatentkitError for a model of other latents.
+ * @throws LatentkitError for a model of other latents, or one that cannot paint pictures of the size.
  */
 export async function openRefiner(work: Work, start: Start): Promise<Refiner | undefined> {
   const { refinement, signal } = work
@@ -40,10 +41,14 @@ export async function openRefiner(work: Work, start: Start): Promise<Refiner | u
     throw new LatentkitError(
       `generate: the refiner ${refinement.lender.name} works on latents [${latents!.join(', ')}] and the model on [${wanted!.join(', ')}]; take one of the same first stage`,
     )
+  checkSides(own.model.config, own.plan)
   const conditions = await openMixed(own)
   const parts = await refinement.lender.lend(variantOf(own.model, own.plan, conditions.chunks))
   const stage = { ...own, parts: parts.value, latents: latents! }
-  const guidances = await openGuidances({ ...stage, start })
+  const guidances = await openGuidances({ ...stage, start }).catch(async error => {
+    await parts[Symbol.asyncDispose]()
+    throw error
+  })
   return {
     of(way, { batch, noise, around }) {
       let calls = 0
