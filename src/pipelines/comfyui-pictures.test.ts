@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { controlNetFile } from '../testing/control-net.js'
 import { assertPaints, type PaintedCase, paintedBefore, pictureOf, slopes } from '../testing/paints.js'
 import { smallLora, smallWord } from '../testing/small-additions.js'
-import { smallCheckpoint } from '../testing/small-originals.js'
+import { smallCheckpoint, smallOriginals } from '../testing/small-originals.js'
+import { unetConfig } from '../unet/config.js'
 import { encodeSafetensors } from '../weights/safetensors.js'
 import { load } from './load.js'
 
@@ -47,10 +49,15 @@ test(`${Object.keys(cases).join(', ')}: as by ComfyUI`, async () => {
   for (const [name, one] of Object.entries(cases)) await assertPaints(model, wanted, [name, { prompt, ...one }])
 })
 
-test('a LoRA and a learned word: as by ComfyUI', async () => {
-  const added = { loras: [{ file: smallLora(), weight: 0.7 }], words: [smallWord()] }
+test('a LoRA, a learned word and a ControlNet for a part of the way: as by ComfyUI', async () => {
+  const added = {
+    loras: [{ file: smallLora(), weight: 0.7 }],
+    words: [smallWord()],
+    controls: [{ file: controlNetFile(unetConfig.parse(smallOriginals.sd1.unet_config), 8, () => 1), weight: 0.8 }],
+  }
   await using model = await load(checkpoint, { threads: 1, ...added })
   assert.deepEqual(model.unplaced, [])
   const told = 'a photograph of embedding:my-cat riding a (horse:1.3)'
-  await assertPaints(model, wanted, ['added', { prompt: told, settings: { ...given, negativePrompt } }])
+  const led = { hint: slopes(48, 32), controlFrom: [0.2], controlTo: [0.7] }
+  await assertPaints(model, wanted, ['added', { prompt: told, settings: { ...given, ...led, negativePrompt } }])
 })
