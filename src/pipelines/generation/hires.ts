@@ -1,5 +1,6 @@
 import type { SpokenOver } from '../../conditioning/index.js'
 import { interpolate, resizeImage } from '../../image/index.js'
+import { profiles } from '../../samplers/index.js'
 import { factorOf } from '../model-config.js'
 import { parametersOf } from '../settings/parameters.js'
 import type { Plan } from '../settings/plan.js'
@@ -55,15 +56,11 @@ export async function* generateLarger(work: Work, lender: Lender): AsyncGenerato
   }
 }
 
-/**
- * Steps and strength of the second go. A1111 plans so many that all that are asked for are left at the strength
- * (modules/sd_samplers_common.py, setup_img2img_steps).
- */
+/** Steps and strength of the second go. */
 function secondGo({ profile, steps, hiresSteps, hiresStrength }: Plan): Pick<Plan, 'steps' | 'init'> {
   const [asked, strength] = [hiresSteps ?? steps, hiresStrength!]
-  if (profile !== 'a1111') return { steps: asked, init: { strength } }
-  const planned = Math.floor(asked / Math.min(strength, 0.999))
-  return { steps: planned, init: { strength: (asked - 0.5) / planned } }
+  const planned = profile && profiles[profile].fromPicture.larger?.(asked, strength)
+  return planned ? { steps: planned.steps, init: { strength: planned.strength } } : { steps: asked, init: { strength } }
 }
 
 const withParameters = ({ data, width, height, channels }: GeneratedImage, parameters: GeneratedImage['parameters']) =>

@@ -177,6 +177,10 @@ export const a1111: Profile = {
     taken: (steps, strength, sampler) =>
       stepsOfPicture(steps, strength) + (sampler === 'uni_pc' ? 0 : byTimesteps(sampler) ? -1 : 1),
     above: byTimesteps,
+    larger(asked, strength) {
+      const steps = Math.floor(asked / Math.min(strength, 0.999))
+      return { steps, strength: (asked - 0.5) / steps }
+    },
     pathOverAll: true,
   },
   // modules/processing.py, StableDiffusionProcessingImg2Img.init; modules/sd_samplers_timesteps.py, CFGDenoiserTimesteps.

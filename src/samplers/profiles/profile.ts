@@ -55,6 +55,8 @@ export interface PictureRules {
   planned?(steps: number, strength: number): number
   /** How many steps are taken where so many are asked for. */
   taken(steps: number, strength: number, sampler: SamplerName): number
+  /** What is planned over a picture made larger, for so many steps of its own; as over any picture if left out. */
+  larger?(steps: number, strength: number): { readonly steps: number; readonly strength: number }
   /** The steps that are left of a whole way where so many of them are taken, if those are not its last ones. */
   rest?(whole: readonly Step[], taken: number, sampler: SamplerName): Rest | undefined
   /** Whether the picture is noised to one level above that of the first step. */

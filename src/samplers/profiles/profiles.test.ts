@@ -235,3 +235,27 @@ test('from a picture each tool takes the last of its steps', () => {
   assert.throws(() => profileWay(profiles.compvis, { ...asked, strength: 1 }), /choose a smaller strength/)
   assert.throws(() => profileWay(profiles.compvis, { ...asked, strength: 0.01 }), /choose more steps/)
 })
+
+test('over a picture made larger as many steps are taken as the tool takes', () => {
+  // setup_img2img_steps of A1111; make_hires_sigma_schedule of stable-diffusion.cpp, in single precision.
+  const taken = (name: 'a1111' | 'sdcpp', asked: number, strength: number) => {
+    const { larger, taken } = profiles[name].fromPicture
+    const planned = larger!(asked, strength)
+    return [planned.steps, taken(planned.steps, planned.strength, 'euler')]
+  }
+  assert.deepEqual(
+    [taken('a1111', 20, 0.7), taken('a1111', 5, 1)],
+    [
+      [28, 20],
+      [5, 5],
+    ],
+  )
+  assert.deepEqual(
+    [taken('sdcpp', 4, 0.7), taken('sdcpp', 3, 0.6), taken('sdcpp', 5, 1)],
+    [
+      [5, 4],
+      [5, 4],
+      [5, 5],
+    ],
+  )
+})

@@ -90,6 +90,8 @@ export const sdcpp: Profile = {
   // src/stable-diffusion.cpp, prepare_image_generation_latents: t_enc, in single precision; latent_mask and max_pool_2d.
   fromPicture: {
     taken: (steps, strength) => Math.min(Math.floor(Math.fround(steps * Math.fround(strength))) + 1, steps),
+    // make_hires_sigma_schedule.
+    larger: (steps, strength) => ({ steps: Math.floor(Math.fround(steps / Math.fround(strength))), strength }),
   },
   inpainting: { keeping: () => 'predicted', margin: 1, told: true },
   noise: request => ({ ...plainNoise(request), ...encodedNoise(request) }),
