@@ -71,6 +71,7 @@ const cases: Readonly<Partial<Record<keyof typeof smallOriginals, Readonly<Recor
     },
   },
   sdxl: {
+    'a1111-xl-ays': { settings: { ...a1111, ...small, steps: 6, sampler: 'dpmpp_2m', schedule: 'ays' } },
     'a1111-xl': { prompt: long, settings: { ...a1111, ...small, negativePrompt, steps: 4, sampler: 'euler' } },
     'comfyui-xl': {
       prompt: 'a (photograph:1.4) of an astronaut',

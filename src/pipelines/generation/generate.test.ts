@@ -104,7 +104,7 @@ test('a picture is saved as a PNG that says what made it', async () => {
   assert.deepEqual([width, height], [16, 16])
   assert.equal(parameters!.prompt, 'red "heart", big')
   assert.equal(parameters!.seed, 7)
-  assert.deepEqual(parameters!.extra, { Eta: '0.5' })
+  assert.deepEqual(parameters!.extra, { 'Eta DDIM': '0.5' })
 })
 
 test('sizes other than in training are made while another size is in use', async () => {

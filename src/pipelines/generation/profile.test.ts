@@ -27,7 +27,7 @@ test('a profile brings its defaults, is told by the picture, and makes it again'
   const { parameters } = picture!
   assert.deepEqual(
     [parameters.scheduleType, parameters.cfgScale, parameters.extra?.Profile, parameters.extra?.ENSD],
-    ['normal', 7, 'a1111', '31337'],
+    ['Normal', 7, 'a1111', '31337'],
   )
   const settings = settingsOf(parameters)
   assert.deepEqual((await all(settings))[0]!.data, picture!.data)

@@ -12,6 +12,7 @@ import {
   samplers,
   scale,
 } from '../../samplers/index.js'
+import { listensTo } from '../settings/init.js'
 import type { Plan } from '../settings/plan.js'
 import type { Way, Work } from './stage.js'
 
@@ -33,9 +34,10 @@ interface Course {
  * @throws RangeError for a number of steps that the model's schedule has no room for, LatentkitError for a sampler or
  *   schedule that the tool of a profile lacks.
  */
-export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'model'>): Way {
+export function wayOf({ plan, model }: Pick<Work, 'plan' | 'model'>): Way {
   const { sampler, eta } = plan
-  const { path, start, startScale, options, noise } = courseOf(plan, alphasCumprod)
+  const { alphasCumprod } = model
+  const { path, start, startScale, options, noise } = courseOf(plan, model)
   const source = plan.noiseSource ?? (plan.profile ? profiles[plan.profile].draws : 'cpu')
   return {
     steps: path.length,
@@ -44,16 +46,22 @@ export function wayOf({ plan, model: { alphasCumprod } }: Pick<Work, 'plan' | 'm
     startScale,
     noise: ({ seeds, first, shape: [, ...shape] }) =>
       noise({ pictures: seeds.map((seed, i) => pictureOf(plan, seed, first + i)), shape, source }),
-    run: (model, x, { from = 0, ...given }) =>
-      sample(sampler, { ...model, alphasCumprod }, from === 0 ? x : begun(sampler, x, path[from]!), path.slice(from), {
-        ...options,
-        ...given,
-        ...(eta !== undefined && { eta }),
-      }),
+    run: (network, x, { from = 0, ...given }) =>
+      sample(
+        sampler,
+        { ...network, alphasCumprod },
+        from === 0 ? x : begun(sampler, x, path[from]!),
+        path.slice(from),
+        {
+          ...options,
+          ...given,
+          ...(eta !== undefined && { eta }),
+        },
+      ),
   }
 }
 
-function courseOf(plan: Plan, alphasCumprod: ArrayLike<number>): Course {
+function courseOf(plan: Plan, { alphasCumprod, config }: Work['model']): Course {
   const { steps, sampler, seedDelta, init } = plan
   const asked = { ...plan, alphasCumprod }
   if (plan.profile === undefined) {
@@ -66,7 +74,8 @@ function courseOf(plan: Plan, alphasCumprod: ArrayLike<number>): Course {
     }
   }
   const tool = profiles[plan.profile]
-  const way = profileWay(tool, { ...asked, strength: init?.strength })
+  const xl = listensTo(config.conditioning, 'originalSize')
+  const way = profileWay(tool, { ...asked, xl, strength: init?.strength })
   return {
     path: way.steps,
     start: way.start,

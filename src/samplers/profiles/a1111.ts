@@ -136,6 +136,8 @@ export const a1111: Profile = {
     beta: 'Beta',
     kl_optimal: 'KL Optimal',
   },
+  // modules/sd_schedulers.py, get_align_your_steps_sigmas.
+  ofXl: { ays: 'ays_sdxl' },
   schedules: [
     'uniform',
     'normal',

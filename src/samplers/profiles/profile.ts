@@ -39,6 +39,8 @@ export interface WayRequest extends ScheduleOptions {
   readonly schedule: SamplingSchedule
   readonly steps: number
   readonly alphasCumprod: ArrayLike<number>
+  /** Whether the model is Stable Diffusion XL. */
+  readonly xl?: boolean
   /** How much of a picture is painted anew, up to 1; undefined starts from noise alone. */
   readonly strength?: number | undefined
 }
@@ -120,6 +122,8 @@ export interface Profile {
   readonly names?: Partial<Readonly<Record<SamplerName, string>>>
   /** What its pictures call schedules, where that is not their name here. */
   readonly scheduleNames?: Partial<Readonly<Record<SamplingSchedule, string>>>
+  /** The schedules that it has otherwise for Stable Diffusion XL. */
+  readonly ofXl?: Partial<Readonly<Record<SamplingSchedule, SamplingSchedule>>>
   /** The schedules that it has. */
   readonly schedules: readonly SamplingSchedule[]
   /** Those of them that it has by a formula of its own. */
@@ -161,7 +165,8 @@ export function profileWay(profile: Profile, request: WayRequest): ProfileWay {
       `${profile.label} has no schedule "${request.schedule}" that is known here; it has ${profile.schedules.join(', ')}`,
     )
   }
-  const levels = profile.formulas?.[request.schedule] ?? schedules[request.schedule].levels
+  const schedule = (request.xl && profile.ofXl?.[request.schedule]) || request.schedule
+  const levels = profile.formulas?.[schedule] ?? schedules[schedule].levels
   const { first, ...way } = begun(profile, request, profile.way(planned(profile, request), rules, levels))
   const { eta, loop } = rules
   return {
