@@ -130,9 +130,10 @@ export const steps = {
 
   emission: spec => () => {
     const program = networks.unet(spec)
-    const lowered = lower(program, { device: 'cpu', training: false, contrib: true })
+    const lowered = lower(program, { device: 'cpu', training: false, contrib: true, largeWeights: true })
     const places = new Map(program.parameters.map(({ name, shape }) => [name, sizeOf(shape) * 4]))
     emitProgram(lowered, {
+      unplanned: true,
       weights: name => ({ kind: 'external', file: 'weights.safetensors', offset: 0, length: places.get(name) }),
     })
   },

@@ -17,6 +17,8 @@ export interface Target {
   readonly weightGrowth?: number | undefined
   /** Weights are held in fewer bits and made float32 in every run: another form of them costs time, but no memory to keep. */
   readonly smallWeights?: boolean | undefined
+  /** Weights are so many that what is made of them is made in every run where it can be, rather than kept. */
+  readonly largeWeights?: boolean | undefined
   /** The fastest lowering by use, where it was measured. */
   readonly tuned?: Tuned | undefined
 }

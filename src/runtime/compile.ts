@@ -1,6 +1,7 @@
 import { emitProgram } from '../compiler/emit.js'
 import { lower } from '../compiler/lower.js'
 import type { Program } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
 import { targetOf } from './channel-block.js'
 import type { DeviceHost } from './device-host.js'
 import type { ModelSpec } from './engine/engine-calls.js'
@@ -29,6 +30,12 @@ export interface CompiledModel {
   readonly checkSize: (inputs: HostTensors) => void
 }
 
+/** Bytes of weights up to which speed counts for more than memory: where it knows sizes the runtime joins more operations. */
+const largeWeights = 2 ** 27
+
+const isLarge = ({ parameters }: Program): boolean =>
+  parameters.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0) >= largeWeights
+
 /**
  * A program as the model of a session.
  *
@@ -43,7 +50,8 @@ export async function compileModel(
   const loaded = await loadWeights(program, weights, { fed, filesOnDisk, inPlace: name === 'cpu', precision, network })
   const { small, externalData, held, folder } = loaded
   const target = await targetOf(host, training)
-  const lowered = lower(loaded.program, { ...target, half, smallWeights: small })
+  const large = isLarge(program)
+  const lowered = lower(loaded.program, { ...target, half, smallWeights: small, largeWeights: large })
   const open = Object.entries(program.inputs).find(([, { shape }]) => shape[0] === -1)?.[0]
   if (limits) checkFootprint(name, lowered, limits)
   const checkSize = (inputs: HostTensors) => {
@@ -53,7 +61,7 @@ export async function compileModel(
   const { bytes } = emitProgram(lowered, {
     weights: parameter => loaded.bytes.get(parameter),
     settled: training || small,
-    unplanned: true,
+    unplanned: large,
     double,
   })
   return {

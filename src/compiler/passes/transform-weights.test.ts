@@ -11,7 +11,7 @@ import { lower } from '../lower.js'
 import { everyRunName } from '../lowerings/every-run.js'
 import type { Target } from '../target.js'
 
-const inference: Target = { device: 'cpu', training: false, contrib: true }
+const inference: Target = { device: 'cpu', training: false, contrib: true, largeWeights: true }
 const bytes = 27 * 4 * 640 * 640
 
 /** A thin convolution, one of 640 channels at 32x32 and two at 16x16. */
@@ -37,6 +37,12 @@ test('weights are transformed in every run where images are large enough, and ke
   assert.deepEqual(formsOf({ ...inference, weightGrowth: bytes }), { left: [32, 32, 16, 16], made: 0 })
   assert.deepEqual(formsOf({ ...inference, weightGrowth: 2 * bytes }), { left: [32, 32, 16], made: 0 })
   assert.deepEqual(formsOf({ ...inference, weightGrowth: 3 * bytes }), { left: [32, 32], made: 0 })
+})
+
+test('weights of small networks are kept or left', () => {
+  const target = { ...inference, largeWeights: false }
+  assert.deepEqual(formsOf({ ...target, weightGrowth: 0 }), { left: [32, 32, 32, 16, 16], made: 0 })
+  assert.deepEqual(formsOf({ ...target, weightGrowth: bytes }), { left: [32, 32, 16, 16], made: 0 })
 })
 
 test('weights that are held in fewer bits are never kept in another form', () => {

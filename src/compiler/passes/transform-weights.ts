@@ -35,8 +35,8 @@ interface Candidate {
 
 /**
  * 3x3 convolutions with constant weights by fewer products: of enlarged images in the small ones, others by Winograd's
- * algorithm. The weights' other form, two or four times as many numbers, depends on constants alone. Where there are
- * many tiles it is made in every run, which takes no memory; as far as weights may grow, by `target.weightGrowth` bytes,
+ * algorithm. The weights' other form, two or four times as many numbers, depends on constants alone. Of large
+ * networks it is made in every run where there are many tiles, which takes no memory; as far as weights may grow, by `target.weightGrowth` bytes,
  * it is made once, when the model is loaded: for the convolutions that gain most by it for each byte.
  */
 export function transformConstantWeights(roots: readonly Tensor[], target: Target): Tensor[] {
@@ -44,6 +44,7 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
   const nodes = topological(roots)
   const weights = nodes.reduce((sum, { op, shape }) => sum + (op.name === 'parameter' ? 4 * sizeOf(shape) : 0), 0)
   let left = target.smallWeights ? 0 : (target.weightGrowth ?? defaultGrowth(weights))
+  const mayMake = target.smallWeights || target.largeWeights
   const constants = new Set<Tensor>()
   const candidates: Candidate[] = []
   const forms = new Map<Tensor, { form: Form; kept: boolean }>()
@@ -52,7 +53,7 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
     if (isConstant) constants.add(node)
     else if (isSame3x3(node) && constants.has(node.inputs[1]!) && tilesOf(node) >= fewestTiles) {
       const form = isEnlarged3x3(node) ? enlarged(node) : winograd(node)
-      const [kept, made] = [worth(form.gain), worth(form.gain - form.making)]
+      const [kept, made] = [worth(form.gain), mayMake ? worth(form.gain - form.making) : 0]
       if (made > 0) forms.set(node, { form, kept: false })
       if (kept > made) candidates.push({ node, form, more: kept - made })
     }
