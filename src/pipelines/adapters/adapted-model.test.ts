@@ -97,7 +97,10 @@ test('a T2I-adapter by either tool’s names leads a generation as much as it co
   ]
   const together = await painted(halves, [map, map])
   assert.ok(together.every((v, i) => Math.abs(v - led[i]!) <= 1))
-  await assert.rejects(painted([{ file: original }], [map], { controlFrom: [0, 0.5] }), /name 2 ControlNets, and there are none/)
+  await assert.rejects(
+    painted([{ file: original }], [map], { controlFrom: [0, 0.5] }),
+    /name 2 ControlNets, and there are none/,
+  )
   await assert.rejects(painted([{ file: original }], []), /1 T2I-adapters and 0 pictures in "t2i"/)
   await assert.rejects(painted([{ file: checkpoint }], [map]), /is no T2I-adapter/)
   const wide = { ...words, channels: [32, 64] }

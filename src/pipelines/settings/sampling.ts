@@ -33,7 +33,9 @@ export const sampling = settingsGroup({
       .min(0)
       .max(1)
       .optional()
-      .describe('share of the noise that the sampler adds anew (default 0 for ddim and res, 0.3 for tcd, 1 for others)'),
+      .describe(
+        'share of the noise that the sampler adds anew (default 0 for ddim and res, 0.3 for tcd, 1 for others)',
+      ),
   },
   check: ({ sigmaMin, sigmaMax }) =>
     sigmaMin !== undefined && sigmaMax !== undefined && sigmaMin >= sigmaMax
