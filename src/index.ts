@@ -45,7 +45,6 @@ export {
 } from './metrics/index.js'
 export { type Adaptation, adaptModel, type Lora, type Weighed } from './pipelines/adapters/adapted-model.js'
 export type { ImagePromptFiles } from './pipelines/adapters/image-prompt-files.js'
-export { type CheckpointModel, checkpointModel } from './pipelines/checkpoint-model.js'
 export {
   type Converted,
   type ConvertOptions,
@@ -58,11 +57,12 @@ export {
 export type { GenerateEvent, GenerateOptions, Generation } from './pipelines/generation/events.js'
 export type { GeneratedImage } from './pipelines/generation/generated-image.js'
 export type { Latents } from './pipelines/generation/latents.js'
-export { type LoadOptions, load } from './pipelines/load.js'
+export { type CheckpointModel, checkpointModel } from './pipelines/loading/checkpoint-model.js'
+export { type LoadOptions, load } from './pipelines/loading/load.js'
+export type { ModelFileOptions } from './pipelines/loading/model-file.js'
+export type { OtherFiles } from './pipelines/loading/other-files.js'
 export type { FirstStageOptions, MemoryOptions, Model } from './pipelines/model.js'
 export { type ModelConfig, modelConfig } from './pipelines/model-config.js'
-export type { ModelFileOptions } from './pipelines/model-file.js'
-export type { OtherFiles } from './pipelines/other-files.js'
 export type { GenerateSettings } from './pipelines/settings/index.js'
 export { settingsOf } from './pipelines/settings/parameters.js'
 export { depthToImage } from './pipelines/tasks/depth-to-image.js'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { evaluate, evaluateCommand } from '../dist/cli/evaluate.js'
 import { gridOfImages } from '../dist/image/index.js'
 import { encodePng, load, openCheckpoint } from '../dist/index.js'
-import { bundle } from '../dist/pipelines/bundle.js'
+import { bundle } from '../dist/pipelines/export/bundle.js'
 import { parseFlags } from '../dist/schema/index.js'
 import { writeCheckpoint } from '../dist/weights/checkpoint.js'
 

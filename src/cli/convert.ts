@@ -6,7 +6,7 @@ import {
   exportFormats,
   weightTypes,
 } from '../pipelines/export/index.js'
-import { bundledModel } from '../pipelines/load.js'
+import { bundledModel } from '../pipelines/loading/load.js'
 import type { Command } from '../schema/index.js'
 import type { Io } from './io.js'
 import { loraOf, modelFlags } from './model-flags.js'

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { bundledModel } from '../pipelines/load.js'
+import { bundledModel } from '../pipelines/loading/load.js'
 import { parseConfig } from '../schema/index.js'
 import {
   controlNetRecipe,

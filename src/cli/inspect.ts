@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { fileInfo, openSource, readBytes } from '#platform'
 import { describePng, formatParameters, type Parameters, readSize } from '../image/index.js'
-import { openTensors } from '../pipelines/open-tensors.js'
+import { openTensors } from '../pipelines/loading/open-tensors.js'
 import { FileError } from '../platform/errors.js'
 import type { Command } from '../schema/index.js'
 import { type Checkpoint, checkpointOf, isCheckpoint } from '../weights/checkpoint.js'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openTensors } from '../pipelines/open-tensors.js'
+import { openTensors } from '../pipelines/loading/open-tensors.js'
 import { tinyWeights } from '../testing/checkpoint.js'
 import { published } from '../testing/published.js'
 import { fromFloat32 } from '../weights/dtypes.js'

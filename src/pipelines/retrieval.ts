@@ -7,7 +7,7 @@ import { FileError, LatentkitError } from '../platform/errors.js'
 import type { Device } from '../runtime/index.js'
 import type { Checkpoint } from '../weights/checkpoint.js'
 import { toFloat32 } from '../weights/dtypes.js'
-import { clipMerges } from './model-file.js'
+import { clipMerges } from './loading/model-file.js'
 
 /** Where a checkpoint keeps the embeddings of its training pictures. */
 export const indexName = 'neighbours.embeddings'

@@ -1,7 +1,7 @@
 import { checkpointMarks } from '../autodiff/checkpoint-marks.js'
 import type { DataState } from '../data/batching.js'
 import { adamw, ema } from '../optim/index.js'
-import { type ModelFileOptions, openModelFile } from '../pipelines/model-file.js'
+import { type ModelFileOptions, openModelFile } from '../pipelines/loading/model-file.js'
 import { FileError } from '../platform/errors.js'
 import type { SourceLike } from '../platform/types.js'
 import type { Device, HostTensors, TrainingState, TrainingStep, WeightSource } from '../runtime/index.js'

@@ -13,7 +13,7 @@ import { imageAttention } from '../../unet/image-attention.js'
 import { unet } from '../../unet/unet.js'
 import { fromFloat32, type TensorData } from '../../weights/dtypes.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
-import { load } from '../load.js'
+import { load } from '../loading/load.js'
 import { numberedAttention } from './image-prompt-files.js'
 
 const drawn = (program: Program, rename = (name: string) => name): [string, TensorData][] =>

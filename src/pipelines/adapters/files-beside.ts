@@ -2,7 +2,7 @@ import { readersOf } from '../../conditioning/index.js'
 import { FileError } from '../../platform/errors.js'
 import { expectTensors } from '../../weights/expect-tensors.js'
 import { quoted, type TensorFile, type TensorInfo } from '../../weights/tensor-file.js'
-import type { CheckpointModel } from '../checkpoint-model.js'
+import type { CheckpointModel } from '../loading/checkpoint-model.js'
 import { type ModelConfig, trainedSize } from '../model-config.js'
 import { conditionProgram, denoisingProgram } from '../programs.js'
 

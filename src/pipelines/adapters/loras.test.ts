@@ -4,8 +4,8 @@ import { tinyWeights } from '../../testing/checkpoint.js'
 import { published } from '../../testing/published.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
-import { checkpointModel } from '../checkpoint-model.js'
-import { openModelFile } from '../model-file.js'
+import { checkpointModel } from '../loading/checkpoint-model.js'
+import { openModelFile } from '../loading/model-file.js'
 import { adaptModel, type Lora } from './adapted-model.js'
 
 const sd1 = tinyWeights(published.find(({ family }) => family === 'sd1')!.tiny)

@@ -10,7 +10,7 @@ import { published } from '../../testing/published.js'
 import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { fromFloat32, type TensorData, toFloat32 } from '../../weights/dtypes.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
-import { openModelFile } from '../model-file.js'
+import { openModelFile } from '../loading/model-file.js'
 import { convert } from './index.js'
 
 type Tensors = ReadonlyMap<string, TensorData>

@@ -17,7 +17,7 @@ import {
 } from '../../weights/diffusers/index.js'
 import { openWeights } from '../../weights/open-weights.js'
 import { renamedFile } from '../../weights/rename.js'
-import { checkpointModel } from '../checkpoint-model.js'
+import { checkpointModel } from '../loading/checkpoint-model.js'
 import type { ModelConfig } from '../model-config.js'
 import { decodingProgram } from '../programs.js'
 import { writeCompvis, writeDiffusers } from './index.js'

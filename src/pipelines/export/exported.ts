@@ -2,7 +2,7 @@ import { LatentkitError } from '../../platform/errors.js'
 import { fromFloat32, toFloat32 } from '../../weights/dtypes.js'
 import { computedTensor, storedTensors } from '../../weights/stored.js'
 import type { StoredTensor } from '../../weights/tensor-file.js'
-import type { CheckpointModel } from '../checkpoint-model.js'
+import type { CheckpointModel } from '../loading/checkpoint-model.js'
 import { channelValues, type ModelConfig } from '../model-config.js'
 
 /** What is written of a model. */

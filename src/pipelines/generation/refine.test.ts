@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
-import { load } from '../load.js'
+import { load } from '../loading/load.js'
 import type { Model } from '../model.js'
 import { settingsOf } from '../settings/parameters.js'
 import type { GenerateOptions } from './events.js'

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type { Image } from '../../image/index.js'
 import { tinyCheckpoint, tinyConfig } from '../../testing/tiny-model.js'
 import { drawing } from '../../testing/values.js'
-import { load } from '../load.js'
+import { load } from '../loading/load.js'
 import type { Model } from '../model.js'
 import type { GenerateOptions } from './events.js'
 

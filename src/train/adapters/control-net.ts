@@ -1,7 +1,7 @@
 import { joinPath, writeFileAtomic } from '#platform'
 import { readersOf } from '../../conditioning/index.js'
 import { withHints } from '../../data/index.js'
-import { checkpointModel } from '../../pipelines/checkpoint-model.js'
+import { checkpointModel } from '../../pipelines/loading/checkpoint-model.js'
 import { factorOf, type ModelConfig } from '../../pipelines/model-config.js'
 import { controlScope } from '../../pipelines/networks.js'
 import type { Checkpoint } from '../../weights/checkpoint.js'

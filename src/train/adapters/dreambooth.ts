@@ -1,7 +1,7 @@
 import { fileInfo, joinPath } from '#platform'
 import { conditionsRoot } from '../../conditioning/index.js'
 import { drawPictures, folderSource, openFolder, type Source } from '../../data/index.js'
-import { checkpointModel } from '../../pipelines/checkpoint-model.js'
+import { checkpointModel } from '../../pipelines/loading/checkpoint-model.js'
 import { Model } from '../../pipelines/model.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { hostTensorOf } from '../../runtime/host-tensor.js'

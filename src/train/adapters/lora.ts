@@ -1,5 +1,5 @@
 import { lowRank } from '../../nn/low-rank.js'
-import { checkpointModel } from '../../pipelines/checkpoint-model.js'
+import { checkpointModel } from '../../pipelines/loading/checkpoint-model.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { type Parameter, type Program, reparameterise } from '../../tensor/program.js'
 import { concat, split } from '../../tensor/slice.js'

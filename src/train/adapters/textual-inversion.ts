@@ -1,7 +1,7 @@
 import { joinPath, parentFolder } from '#platform'
 import { readersOf } from '../../conditioning/index.js'
 import { tokenTables, withVectors } from '../../pipelines/adapters/new-words.js'
-import { checkpointModel } from '../../pipelines/checkpoint-model.js'
+import { checkpointModel } from '../../pipelines/loading/checkpoint-model.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { torchGenerator } from '../../random/index.js'
 import { toFloat32 } from '../../weights/dtypes.js'

@@ -1,7 +1,7 @@
 import { type Dataset, drawPictures, fingerprint, fixedDraws, splitDataset } from '../../data/index.js'
 import { modelSchedule } from '../../diffusion/index.js'
 import type { Image } from '../../image/index.js'
-import { classifierModelConfig } from '../../pipelines/classifier-model.js'
+import { classifierModelConfig } from '../../pipelines/loading/classifier-model.js'
 import { modelConfig } from '../../pipelines/model-config.js'
 import { FileError, LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'

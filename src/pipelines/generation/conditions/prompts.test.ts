@@ -4,7 +4,7 @@ import { tinyCheckpoint, tinyClipSize, tinyConfig } from '../../../testing/tiny-
 import { drawing } from '../../../testing/values.js'
 import { fromFloat32 } from '../../../weights/dtypes.js'
 import { encodeSafetensors } from '../../../weights/safetensors.js'
-import { load } from '../../load.js'
+import { load } from '../../loading/load.js'
 import type { Model } from '../../model.js'
 import { modelConfig } from '../../model-config.js'
 import { settingsOf } from '../../settings/parameters.js'

@@ -16,7 +16,7 @@ import { drawing } from '../../../testing/values.js'
 import { classifierConfig, noisyClassifier } from '../../../unet/classifier.js'
 import { writeCheckpoint } from '../../../weights/checkpoint.js'
 import { fromFloat32 } from '../../../weights/dtypes.js'
-import { load } from '../../load.js'
+import { load } from '../../loading/load.js'
 import { conditionedInputs } from '../../programs.js'
 import { classGuideProgram, pictureGuideProgram } from './guiding-programs.js'
 

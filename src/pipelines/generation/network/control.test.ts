@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type { Image } from '../../../image/index.js'
 import { controlNetFile } from '../../../testing/control-net.js'
 import { tinyCheckpoint, tinyConfig } from '../../../testing/tiny-model.js'
-import { load } from '../../load.js'
+import { load } from '../../loading/load.js'
 import type { Model } from '../../model.js'
 import type { GenerateSettings } from '../../settings/index.js'
 
