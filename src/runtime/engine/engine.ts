@@ -186,8 +186,11 @@ export class Engine implements EngineCalls {
       executionProviders: executionProviders(this.#device),
       ...(externalData.length > 0 && { externalData: [...externalData] }),
     })
-    // The session has copies of these: they move to where nobody has them, which frees them at once.
-    structuredClone(null, { transfer: [...buffersIn(externalData)] })
+    if (externalData.length > 0) {
+      // The session has copies of these: they move to where nobody has them, and from there to the system.
+      structuredClone(null, { transfer: [...buffersIn(externalData)] })
+      collectGarbage()
+    }
     return session
   }
 

@@ -7,6 +7,7 @@ import { type HostTensor, type HostTensors, hostTensorOf } from '../host-tensor.
 import { withStoredForms } from './forms.js'
 import { type FoundWeight, foundWeight, type HeldNumbers, inForm, type Weights } from './numbers.js'
 import { formsUnder, type WeightPrecision } from './precision.js'
+import { slabs } from './slabs.js'
 
 /** Weights ready to become part of a model. */
 export interface LoadedWeights {
@@ -62,6 +63,7 @@ export async function loadWeights(
   const mayStay =
     filesOnDisk && ![...forms.values()].some(form => typeof form !== 'string' && (form.bits === 4 || !holds))
   const held: Record<string, HostTensor> = {}
+  const place = slabs()
   const inMemory: HeldNumbers[] = []
   const inFiles: WeightInFile[] = []
   let garbage = 0
@@ -76,7 +78,7 @@ export async function loadWeights(
     for (const numbers of await inForm(weight, form)) {
       // The runtime's tensors for Node have no type of 4 bits.
       if (!holds || numbers.dtype === 'i4' || numbers.dtype === 'u4') inMemory.push(numbers)
-      else held[numbers.name] = hostTensorOf(numbers.dtype, numbers.shape, numbers.data as HostTensor['data'])
+      else held[numbers.name] = hostTensorOf(numbers.dtype, numbers.shape, place(numbers.data as Float32Array))
     }
     garbage += 4 * sizeOf(parameter.shape)
     if (garbage < mostGarbage) continue
