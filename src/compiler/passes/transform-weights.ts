@@ -5,10 +5,12 @@ import { isSame3x3, winogradOfConstant } from '../lowerings/constant-winograd.js
 import { enlargedConv, isEnlarged3x3 } from '../lowerings/enlarged-conv.js'
 import type { Target } from '../target.js'
 
-/** Bytes by which weights may grow where the target does not say: a tenth, at least what small networks have use for. */
-const defaultGrowth = (weights: number): number => Math.min(Math.max(weights / 10, 24 * 2 ** 20), mostGrowth)
-/** What two enlarging convolutions of Stable Diffusion's UNet gain most by. */
-const mostGrowth = 64 * 2 ** 20
+/**
+ * Bytes by which weights may grow where the target does not say: what small networks have use for; a fiftieth of large
+ * ones, up to what two enlarging convolutions of Stable Diffusion's UNet gain most by.
+ */
+const defaultGrowth = (weights: number, { largeWeights }: Target): number =>
+  largeWeights ? Math.min(weights / 50, 64 * 2 ** 20) : 24 * 2 ** 20
 
 /** A product of fewer tiles than this waits for its weights. */
 const fewestTiles = 16
@@ -43,7 +45,7 @@ export function transformConstantWeights(roots: readonly Tensor[], target: Targe
   if (target.training || target.device !== 'cpu' || target.double) return [...roots]
   const nodes = topological(roots)
   const weights = nodes.reduce((sum, { op, shape }) => sum + (op.name === 'parameter' ? 4 * sizeOf(shape) : 0), 0)
-  let left = target.smallWeights ? 0 : (target.weightGrowth ?? defaultGrowth(weights))
+  let left = target.smallWeights ? 0 : (target.weightGrowth ?? defaultGrowth(weights, target))
   const mayMake = target.smallWeights || target.largeWeights
   const constants = new Set<Tensor>()
   const candidates: Candidate[] = []
