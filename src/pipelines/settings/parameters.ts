@@ -1,13 +1,11 @@
 import type { Parameters } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
 import { version } from '../../platform/version.js'
-import { type Profile, type ProfileName, profiles, type SamplerName, samplers } from '../../samplers/index.js'
+import { type ProfileName, type SamplerName, samplers } from '../../samplers/index.js'
+import { a1111Samplers, a1111Schedules } from './a1111-names.js'
 import { type GenerateSettings, generateSettings, settingsGroups } from './index.js'
 import { readLines, toldLines } from './lines.js'
 import type { Plan } from './plan.js'
-
-/** The words of pictures are A1111's, where it has them. */
-const { names, scheduleNames }: Profile = profiles.a1111
 
 /** A plan's settings for the picture of an index, in A1111's words, with what was added to the model. */
 export function parametersOf(
@@ -22,8 +20,8 @@ export function parametersOf(
     prompt,
     negativePrompt,
     steps,
-    sampler: names?.[sampler] ?? samplers[sampler].label,
-    scheduleType: scheduleNames?.[schedule] ?? schedule,
+    sampler: a1111Samplers[sampler] ?? samplers[sampler].label,
+    scheduleType: a1111Schedules[schedule] ?? schedule,
     cfgScale: guidance,
     seed: plan.seeds[index]!,
     width,
@@ -80,13 +78,13 @@ function toolOf(version = ''): ProfileName | undefined {
 
 /** A schedule by A1111's name, which it wrote in small letters once, or ours. */
 function scheduleOf(label: string): GenerateSettings['schedule'] {
-  const foreign = Object.entries(scheduleNames ?? {}).find(([, name]) => name.toLowerCase() === label.toLowerCase())
+  const foreign = Object.entries(a1111Schedules).find(([, name]) => name.toLowerCase() === label.toLowerCase())
   return generateSettings.shape.schedule.safeParse(foreign?.[0] ?? label.toLowerCase().replaceAll(' ', '_')).data
 }
 
 function samplerOf(label: string): SamplerName {
   const found = Object.entries(samplers).find(([name, sampler]) =>
-    [name, sampler.label, names?.[name as SamplerName]].includes(label),
+    [name, sampler.label, a1111Samplers[name as SamplerName]].includes(label),
   )
   if (found) return found[0] as SamplerName
   const known = Object.values(samplers).map(sampler => sampler.label)

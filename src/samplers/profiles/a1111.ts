@@ -16,7 +16,8 @@ import { resizeImage } from '../../image/index.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SamplerName, SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, together } from './draws.js'
-import { fromNoiseAlone, kDiffusionSteps, type Profile, throughLogarithms, type WayRequest } from './profile.js'
+import { endingAt, fromNoiseAlone, kDiffusionSteps, throughLogarithms } from './k-diffusion.js'
+import type { Profile, WayRequest } from './profile.js'
 
 /** modules/sd_samplers_kdiffusion.py, samplers_k_diffusion; where no scheduler is named, that of the model itself. */
 const own = { schedule: 'normal' } as const
@@ -77,12 +78,6 @@ function distilled(levels: Levels): Levels {
   }
 }
 
-/** Steps that end at the lowest level: its KL-optimal levels have no 0 after them. */
-function endingAtLowest(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
-  const end = { alpha: 1, sigma: discreteSigmas(alphasCumprod).sigmas[0]! }
-  return steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step))
-}
-
 /**
  * AUTOMATIC1111's web interface: each picture by a generator of its own (modules/rng.py, ImageRNG), of the device unless
  * the setting randn_source says CPU; after the start by one whose seed is raised by eta_noise_seed_delta.
@@ -114,27 +109,6 @@ export const a1111: Profile = {
     ddim: timesteps,
     plms: timesteps,
     uni_pc: { ...timesteps, loop: unified },
-  },
-  names: {
-    euler_ancestral: 'Euler a',
-    dpm_2_ancestral: 'DPM2 a',
-    dpmpp_2s_ancestral: 'DPM++ 2S a',
-    dpm_adaptive: 'DPM adaptive',
-    ddpm: 'DDPM',
-    lcm: 'LCM',
-  },
-  scheduleNames: {
-    uniform: 'Uniform',
-    normal: 'Normal',
-    karras: 'Karras',
-    exponential: 'Exponential',
-    polyexponential: 'Polyexponential',
-    sgm_uniform: 'SGM Uniform',
-    simple: 'Simple',
-    ddim_uniform: 'DDIM',
-    ays: 'Align Your Steps',
-    beta: 'Beta',
-    kl_optimal: 'KL Optimal',
   },
   // modules/sd_schedulers.py, get_align_your_steps_sigmas.
   ofXl: { ays: 'ays_sdxl' },
@@ -169,12 +143,16 @@ export const a1111: Profile = {
     // A checkpoint's buffers are float32 there, and the ends of the levels are theirs to the last digit.
     const rounded = { ...request, alphasCumprod: Float32Array.from(alphasCumprod) }
     const all = kDiffusionSteps(rounded, rules, sampler === 'lcm' ? distilled(levels) : levels)
-    return fromNoiseAlone(request.schedule === 'kl_optimal' ? endingAtLowest(all, rounded.alphasCumprod) : all)
+    if (request.schedule !== 'kl_optimal') return fromNoiseAlone(all)
+    // Its KL-optimal levels have no 0 after them.
+    const lowest = { alpha: 1, sigma: discreteSigmas(rounded.alphasCumprod).sigmas[0]! }
+    return fromNoiseAlone(endingAt(all, lowest))
   },
-  // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
   // modules/processing.py, process_images_inner: x_sample.astype(np.uint8).
   rounding: 'truncate',
+  // modules/sd_samplers_common.py, apply_refiner.
   refines: 'onward',
+  // modules/sd_samplers_common.py, setup_img2img_steps; sd_samplers_kdiffusion.py and sd_samplers_timesteps.py, sample_img2img.
   fromPicture: {
     taken: (steps, strength, sampler) =>
       stepsOfPicture(steps, strength) + (sampler === 'uni_pc' ? 0 : byTimesteps(sampler) ? -1 : 1),

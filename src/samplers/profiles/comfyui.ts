@@ -5,7 +5,8 @@ import { lms } from '../multistep/lms.js'
 import { unipc } from '../multistep/unipc.js'
 import type { SigmaLoop } from '../table.js'
 import { brownianNoise, drawsOf, lengthOf, type NoiseSource, once, together } from './draws.js'
-import { kDiffusionSteps, type Profile, throughLogarithms, toWholeTimesteps } from './profile.js'
+import { kDiffusionSteps, throughLogarithms, toWholeTimesteps } from './k-diffusion.js'
+import type { Profile } from './profile.js'
 
 const plain = { schedule: 'normal' } as const
 /** comfy/samplers.py, DISCARD_PENULTIMATE_SIGMA_SAMPLERS. */
@@ -92,11 +93,11 @@ export const comfyui: Profile = {
     const steps = toWholeTimesteps(kDiffusionSteps(request, rules, levels), request.alphasCumprod)
     return { steps, startScale: noiseAt(steps[0]!.from, request.alphasCumprod) }
   },
-  // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
   // nodes.py, SaveImage: np.clip(i, 0, 255).astype(np.uint8).
   rounding: 'truncate',
   // Two KSamplerAdvanced, the first of which returns what is left of the noise.
   refines: 'anew',
+  // comfy/samplers.py, KSampler.set_steps: as many steps as asked for, the last of so many more.
   fromPicture: {
     planned: (steps, strength) => (strength > 0.9999 ? steps : Math.floor(steps / strength)),
     taken: steps => steps,

@@ -76,12 +76,6 @@ export function together(pictures: readonly Noise[]): Noise {
   }
 }
 
-/** Every picture by the generator of its own seed, start and steps from the same. */
-export function plainNoise(request: PlainNoiseRequest): BatchNoise {
-  const { start, next } = sharedNoise(request)
-  return { start, next }
-}
-
 /** Noise that is drawn when it is first asked for, and the same ever after. */
 export function once(noise: Noise): Noise {
   let drawn: Float32Array | undefined
@@ -89,6 +83,12 @@ export function once(noise: Noise): Noise {
     drawn ??= noise()
     return drawn
   }
+}
+
+/** Every picture by the generator of its own seed, start and steps from the same. */
+export function plainNoise(request: PlainNoiseRequest): BatchNoise {
+  const { start, next } = sharedNoise(request)
+  return { start, next }
 }
 
 /** The same, where encoders and conditions draw from that generator too, in the order in which they ask. */

@@ -1,8 +1,6 @@
 import {
-  discreteSigmas,
   type Level,
   type Levels,
-  levelOfSigma,
   type Parameterization,
   type SamplingSchedule,
   type ScheduleOptions,
@@ -28,6 +26,7 @@ export interface SamplerRules {
   readonly brownian?: boolean
   /** Whether the known part of a picture that is painted in is noised by other numbers than its start. */
   readonly apart?: boolean
+  /** How much of the ancestral noise is added back, where that is not the sampler's own default. */
   readonly eta?: number
   /** What it runs by that name, where that is not the table's. */
   readonly loop?: SigmaLoop
@@ -118,10 +117,6 @@ export interface Profile {
   /** The generator that it draws from if nothing is asked for. */
   readonly draws: NoiseSource
   readonly samplers: Partial<Readonly<Record<SamplerName, SamplerRules>>>
-  /** What its pictures call samplers, where that is not the table's label. */
-  readonly names?: Partial<Readonly<Record<SamplerName, string>>>
-  /** What its pictures call schedules, where that is not their name here. */
-  readonly scheduleNames?: Partial<Readonly<Record<SamplingSchedule, string>>>
   /** The schedules that it has otherwise for Stable Diffusion XL. */
   readonly ofXl?: Partial<Readonly<Record<SamplingSchedule, SamplingSchedule>>>
   /** The schedules that it has. */
@@ -230,44 +225,4 @@ export function rulesOf({ label, samplers }: Profile, sampler: SamplerName): Sam
   throw new LatentkitError(
     `${label} has no sampler "${sampler}" that is known here; it has ${Object.keys(samplers).join(', ')}`,
   )
-}
-
-/** The steps of a tool built on k-diffusion: down the levels of a schedule to a clean image. */
-export function kDiffusionSteps(
-  { alphasCumprod, steps, ...options }: WayRequest,
-  { discard, open }: SamplerRules,
-  levels: Levels,
-): Step[] {
-  const all = levels(alphasCumprod, steps + (discard ? 1 : 0), options)
-  const taken = discard ? all.slice(0, -1) : all
-  const lowest = taken.at(-1)!
-  // k-diffusion's batches are image + sigma noise: with an image whole, whatever its noise.
-  const end = { alpha: 1, sigma: open ? lowest.sigma / lowest.alpha : 0 }
-  return taken.map((from, i) => ({ from, to: taken[i + 1] ?? end }))
-}
-
-/** Noise alone at the first level, as k-diffusion starts: the unit of variance that the image would add is not made up. */
-export const fromNoiseAlone = (steps: readonly Step[]): Started => ({ steps, startScale: steps[0]?.from.sigma ?? 1 })
-
-/**
- * The levels of timesteps as k-diffusion and ComfyUI find them, whole ones too: by way of a table of logarithms, to the
- * last digit, at which a Brownian path is asked (k-diffusion, external.py, DiscreteSchedule.t_to_sigma).
- */
-export const throughLogarithms =
-  (levels: Levels): Levels =>
-  (alphasCumprod, steps, options) => {
-    const { tToSigma } = discreteSigmas(alphasCumprod)
-    return levels(alphasCumprod, steps, options).map(level => {
-      const sigma = tToSigma(level.t)
-      return Number.isFinite(sigma) ? { t: level.t, ...levelOfSigma(sigma) } : level
-    })
-  }
-
-/** Steps at whose levels the network is told the nearest whole timestep. */
-export function toWholeTimesteps(steps: readonly Step[], alphasCumprod: ArrayLike<number>): Step[] {
-  const { sigmaToT } = discreteSigmas(alphasCumprod)
-  return steps.map(({ from, to }) => ({
-    from: Number.isInteger(from.t) ? from : { ...from, t: sigmaToT(from.sigma / from.alpha, true) },
-    to,
-  }))
 }

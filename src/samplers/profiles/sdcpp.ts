@@ -2,7 +2,8 @@ import { type TimedLevel, timedLevel, vpLevel } from '../../diffusion/index.js'
 import { ipndm, ipndmHalfVariable } from '../multistep/ipndm.js'
 import { lms } from '../multistep/lms.js'
 import { type BatchNoise, generatorOf, lengthOf, type NoiseRequest, plainNoise, together } from './draws.js'
-import { fromNoiseAlone, kDiffusionSteps, type Profile } from './profile.js'
+import { endingAt, fromNoiseAlone, kDiffusionSteps } from './k-diffusion.js'
+import type { Profile } from './profile.js'
 
 const discrete = { schedule: 'normal' } as const
 
@@ -81,18 +82,18 @@ export const sdcpp: Profile = {
   formulas: { trailing: distilledLevels },
   way(request, rules, levels) {
     const steps = kDiffusionSteps(request, rules, levels)
-    const end = request.sampler === 'tcd' ? vpLevel(request.alphasCumprod[0]!) : undefined
-    return fromNoiseAlone(end ? steps.map((step, i) => (i === steps.length - 1 ? { ...step, to: end } : step)) : steps)
+    return fromNoiseAlone(request.sampler === 'tcd' ? endingAt(steps, vpLevel(request.alphasCumprod[0]!)) : steps)
   },
   options: () => ({ wholeImages: true }),
   // src/runtime/preprocessing.hpp, preprocessing_float_to_u8.
   rounding: 'round',
-  // src/stable-diffusion.cpp, prepare_image_generation_latents: t_enc, in single precision; latent_mask and max_pool_2d.
+  // src/stable-diffusion.cpp, prepare_image_generation_latents: t_enc, in single precision.
   fromPicture: {
     taken: (steps, strength) => Math.min(Math.floor(Math.fround(steps * Math.fround(strength))) + 1, steps),
     // make_hires_sigma_schedule.
     larger: (steps, strength) => ({ steps: Math.floor(Math.fround(steps / Math.fround(strength))), strength }),
   },
+  // src/stable-diffusion.cpp, prepare_image_generation_latents: latent_mask and max_pool_2d.
   inpainting: { keeping: () => 'predicted', margin: 1, told: true },
   noise: request => ({ ...plainNoise(request), ...encodedNoise(request) }),
 }
