@@ -88,7 +88,6 @@ export const firstStageConfig = z.union([
 export type DdConfig = z.infer<typeof ddConfig>
 export type AutoencoderConfig = z.infer<typeof autoencoderConfig>
 export type VqConfig = z.infer<typeof vqConfig>
-export type IdentityConfig = z.infer<typeof identityConfig>
 export type FirstStageConfig = z.infer<typeof firstStageConfig>
 
 /** Whether a first stage is tiny: its images are in [0, 1] and its latents those of the diffusion model, scaled. */

@@ -32,8 +32,6 @@ export const diffusionConfig = z
         'needs a network that predicts v or x0: noise says nothing of the image where there is no signal, and a flow ends there anyway',
     },
   )
-/** A checked noise schedule, defaults filled in. */
-export type DiffusionConfig = z.infer<typeof diffusionConfig>
 
 const wholeModel = z
   .strictObject({
@@ -74,7 +72,7 @@ function textAmongConditions(config: unknown): unknown {
 }
 
 /** Tells where a UNet is not made for the latents and conditions that reach it. */
-export function checkReach(
+function checkReach(
   unet: UnetConfig,
   conditioning: ConditioningConfig | undefined,
   channels: number,

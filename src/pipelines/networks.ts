@@ -29,13 +29,13 @@ export function modelMoments(at: Scope, config: ModelConfig, images: Tensor): Te
 }
 
 /** Latents of images as the diffusion model has them: their means, or drawn about these by unit normal noise of their shape. */
-export const modelLatents = (at: Scope, config: ModelConfig, images: Tensor, noise?: Tensor): Tensor => {
+const modelLatents = (at: Scope, config: ModelConfig, images: Tensor, noise?: Tensor): Tensor => {
   const posterior = encodeImages(at, config, images)
   return toModelScale(config, noise ? sample(posterior, noise) : posterior.mean)
 }
 
 /** The same of what `modelMoments` tells of images. */
-export function latentsOfMoments(config: ModelConfig, moments: Tensor, noise?: Tensor): Tensor {
+function latentsOfMoments(config: ModelConfig, moments: Tensor, noise?: Tensor): Tensor {
   if (!hasSpread(config.first_stage_config)) return moments
   const [mean, deviation] = split(moments, 2, { axis: 1 }) as [Tensor, Tensor]
   return noise ? add(mean, mul(deviation, noise)) : mean
@@ -50,11 +50,11 @@ export const decodeLatents = (at: Scope, config: ModelConfig, latents: Tensor): 
   decodeFirstStage(at, config, fromModelScale(config, latents))
 
 /** Latents of the first stage as the diffusion model has them. */
-export const toModelScale = (config: ModelConfig, latents: Tensor): Tensor =>
+const toModelScale = (config: ModelConfig, latents: Tensor): Tensor =>
   mul(sub(latents, factor(config, 'shift_factor')), factor(config, 'scale_factor'))
 
 /** Latents of the diffusion model as the first stage has them. */
-export const fromModelScale = (config: ModelConfig, latents: Tensor): Tensor =>
+const fromModelScale = (config: ModelConfig, latents: Tensor): Tensor =>
   add(div(latents, factor(config, 'scale_factor')), factor(config, 'shift_factor'))
 
 const factor = (config: ModelConfig, name: 'scale_factor' | 'shift_factor'): Tensor => {

@@ -30,6 +30,7 @@ import { ddim } from './timesteps/ddim.js'
 import { ddpm } from './timesteps/ddpm.js'
 import { type PlmsOptions, plms } from './timesteps/plms.js'
 
+/** What a sampler of the table may be told. */
 export interface SampleOptions {
   /** Draws the next unit normals of the whole batch; only stochastic samplers call it. */
   readonly noise: Noise

@@ -22,7 +22,6 @@ const description = z.looseObject({
 })
 
 export type CaseDescription = z.infer<typeof description>
-export type FileRole = CaseDescription['files'][string]
 
 /** One case of a reference folder: its `case.json` and access to the files that this lists. */
 export interface Case extends CaseDescription {

@@ -13,7 +13,7 @@ export const weightsOf = ({ weights, checkpoint }: Exported): Map<string, Stored
   storedTensors({ ...weights, name: checkpoint.name })
 
 /** The words of a model's KL autoencoder, the only first stage that diffusers has. */
-export function autoencoderOf({ first_stage_config: stage }: Pick<ModelConfig, 'first_stage_config'>) {
+function autoencoderOf({ first_stage_config: stage }: Pick<ModelConfig, 'first_stage_config'>) {
   if (!('ddconfig' in stage) || 'f' in stage || 'n_embed' in stage)
     throw new LatentkitError('Only models over a KL autoencoder can be written so; found another first stage')
   return stage

@@ -25,7 +25,7 @@ export interface ClassifierModel {
 }
 
 /** The part of a model that its classifier must share: latents and noise. */
-export const sharedBy = ({ first_stage_config, scale_factor, shift_factor, diffusion }: ModelConfig) => ({
+const sharedBy = ({ first_stage_config, scale_factor, shift_factor, diffusion }: ModelConfig) => ({
   first_stage_config,
   scale_factor,
   shift_factor,

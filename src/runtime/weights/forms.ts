@@ -2,6 +2,7 @@ import { add } from '../../tensor/binary.js'
 import { dequantise } from '../../tensor/dequantise.js'
 import type { Parameter, Program } from '../../tensor/program.js'
 import { reshape } from '../../tensor/reshape.js'
+import { sizeOf } from '../../tensor/shape.js'
 import { apply, type Dtype, parameter, type Tensor } from '../../tensor/tensor.js'
 import { cast } from '../../tensor/unary.js'
 import { rewrite } from '../../tensor/walk.js'
@@ -10,21 +11,16 @@ import type { BlockForm } from '../../weights/blocks.js'
 /** How one weight is held: as numbers, or as whole numbers in blocks. */
 export type WeightForm = 'f32' | 'f16' | BlockForm
 
-/** The dtype of a form's numbers. */
-export const dtypeOf = (form: WeightForm): Dtype =>
-  typeof form === 'string' ? form : form.bits === 8 ? 'i8' : form.offset ? 'u4' : 'i4'
-
-/** The names under which the scales and the offsets of a weight's blocks are stored. */
-export const scalesOf = (name: string): string => `${name}.scales`
-export const offsetsOf = (name: string): string => `${name}.offsets`
+/** The dtype of a form's whole numbers. */
+const dtypeOf = ({ bits, offset }: BlockForm): Dtype => (bits === 8 ? 'i8' : offset ? 'u4' : 'i4')
 
 /** The parameters that hold a weight in blocks: numbers, scales, and offsets where the form has them. */
 export function blockParameters({ name, shape, init }: Parameter, form: BlockForm): Parameter[] {
-  const blocks = shape.reduce((product, n) => product * n, 1) / form.size
+  const blocks = sizeOf(shape) / form.size
   const all = [
     [name, [blocks, form.size], dtypeOf(form)],
-    [scalesOf(name), [blocks], 'f32'],
-    ...(form.offset ? [[offsetsOf(name), [blocks, 1], 'f32'] as const] : []),
+    [`${name}.scales`, [blocks], 'f32'],
+    ...(form.offset ? [[`${name}.offsets`, [blocks, 1], 'f32'] as const] : []),
   ] as const
   return all.map(([name, shape, dtype]) => stored(name, shape, dtype, init))
 }

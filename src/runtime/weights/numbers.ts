@@ -74,6 +74,7 @@ export async function inForm({ parameter, stored, read }: FoundWeight, form: Wei
   const all = [form.bits === 4 ? nibbles(numbers) : numbers, scales, offsets]
   return blockParameters(parameter, form).map(({ name, shape, dtype }, i) => ({ name, shape, dtype, data: all[i]! }))
 }
+
 /** A copy of a weight's numbers: the bits of float16 as they are, everything else as float32. */
 async function numbersOf(weight: Weight): Promise<Numbers> {
   if ('data' in weight) return weight.dtype === 'f16' ? weight.data.slice() : Float32Array.from(weight.data, Number)

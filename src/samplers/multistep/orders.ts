@@ -22,8 +22,7 @@ export function multistepOrder(
 
 /**
  * First and second divided differences in log SNR of the last predictions (newest first), scaled by the coming step i
- * of size h: h p' and h^2 p'' of the parabola through them. As many as an order above 1; none where
- * the step goes nowhere.
+ * of size h: h p' and h^2 p'' of the parabola through them. As many as an order above 1; none where the step goes nowhere.
  */
 export function dividedDifferences(
   predictions: readonly Float32Array[],

@@ -33,7 +33,7 @@ interface Target extends WeightPlace {
 }
 
 /** The layers of a model that a LoRA changes, by the names that its own file has for them. */
-export function loraTargets(base: Checkpoint, { target, text_encoder }: LoraSettings): Map<string, Target> {
+function loraTargets(base: Checkpoint, { target, text_encoder }: LoraSettings): Map<string, Target> {
   const { config } = checkpointModel(base)
   const wanted = new RegExp(target)
   const targets = new Map(
@@ -65,7 +65,7 @@ function* layersOf({ weights }: Checkpoint, unet: UnetConfig): Generator<[string
 }
 
 /** Puts low-rank changes of the named layers into a program. */
-export function withLora(
+function withLora(
   targets: ReadonlyMap<string, WeightPlace>,
   { rank, alpha, decompose }: LoraSettings,
 ): (program: Program) => Program {

@@ -1,6 +1,7 @@
 import { FileError } from '../../platform/errors.js'
 import type { FileSource } from '../../platform/types.js'
 import { widened } from '../blocks.js'
+import { elementCount } from '../dtypes.js'
 import { readGrowing } from '../growing.js'
 import { computedTensor, readStored } from '../stored.js'
 import { closingOnError, quoted, type StoredTensor, type TensorFile, wantedTensor } from '../tensor-file.js'
@@ -60,11 +61,10 @@ function shapeBefore(
   const told = values.get(`comfy.gguf.orig_shape.${name}`)?.value
   if (told === undefined) return shape
   const before = Array.isArray(told) ? told.map(Number) : []
-  const count = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1)
   if (
     before.length > 0 &&
     before.every(size => Number.isSafeInteger(size) && size > 0) &&
-    count(before) === count(shape)
+    elementCount(before) === elementCount(shape)
   )
     return before
   throw new FileError(file, `says that tensor ${quoted(name)} [${shape}] was of shape [${told}]; the file is damaged`)

@@ -55,6 +55,7 @@ export async function openConditions({ model, plan, device, signal }: Work): Pro
   }
 }
 
+/** What is asked with the numbers that are drawn only once the start is. */
 function withLate({ late, ...asked }: Asked): Asked {
   if (late === undefined) return asked
   const numbers = late()
