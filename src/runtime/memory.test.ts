@@ -16,7 +16,8 @@ async function assertGivesBack(work: () => Promise<void>): Promise<void> {
     if (i === 20) early = process.memoryUsage.rss()
   }
   const growth = (process.memoryUsage.rss() - early) / 2 ** 20
-  assert.ok(growth <= 20, `${growth.toFixed(1)} MB more after 200 times than after 20`)
+  // A weight that is kept each time would make 45 MB; heaps alone have made 20 on a busy machine.
+  assert.ok(growth <= 32, `${growth.toFixed(1)} MB more after 200 times than after 20`)
 }
 
 const width = 256
