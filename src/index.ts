@@ -43,8 +43,9 @@ export {
   ssim,
   writeStatistics,
 } from './metrics/index.js'
-export { type Adaptation, adaptModel, type Lora, type Weighed } from './pipelines/adapters/adapted-model.js'
+export { type Adaptation, adaptModel, type Lora } from './pipelines/adapters/adapted-model.js'
 export type { ImagePromptFiles } from './pipelines/adapters/image-prompt-files.js'
+export type { Weighed } from './pipelines/adapters/networks-beside.js'
 export {
   type Converted,
   type ConvertOptions,

@@ -55,9 +55,11 @@ export function renamedFile<T extends TensorInfo>(file: TensorFile<T>, rename: R
   }
 }
 
-/** The tensors of a file whose names begin with `prefix`, by the rest of their names. */
+/** The tensors whose names begin with `prefix`, by the rest of their names. */
+export const below = <T>(tensors: ReadonlyMap<string, T>, prefix: string): Map<string, T> =>
+  new Map([...tensors].flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])))
+
+/** The same of a file. */
 export function underPrefix<T extends TensorInfo>(file: TensorFile<T>, prefix: string): TensorFile<T> {
-  const tensors = new Map<string, T>()
-  for (const [name, info] of file.tensors) if (name.startsWith(prefix)) tensors.set(name.slice(prefix.length), info)
-  return { ...file, tensors, read: name => file.read(prefix + name) }
+  return { ...file, tensors: below(file.tensors, prefix), read: name => file.read(prefix + name) }
 }

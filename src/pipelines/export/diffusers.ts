@@ -7,7 +7,7 @@ import {
   unetRenames,
   unetToDiffusers,
 } from '../../weights/diffusers/index.js'
-import { type Rename, renameTensors } from '../../weights/rename.js'
+import { below, type Rename, renameTensors } from '../../weights/rename.js'
 import { writeSafetensors } from '../../weights/safetensors.js'
 import type { StoredTensor } from '../../weights/tensor-file.js'
 import { type Exported, scaledWeights } from './exported.js'
@@ -87,9 +87,6 @@ function writeJson(path: string, json: Readonly<Record<string, unknown>>): Promi
 
 /** Whose words these are: some pipelines ask, to mend what older ones wrote. */
 const diffusersVersion = '0.30.0'
-
-const below = (tensors: ReadonlyMap<string, StoredTensor>, prefix: string): Map<string, StoredTensor> =>
-  new Map([...tensors].flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t]] : [])))
 
 function expressed<T>(file: string, write: () => T): T {
   try {

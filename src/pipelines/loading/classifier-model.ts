@@ -19,6 +19,7 @@ export const classifierModelConfig = z.strictObject({
 })
 export type ClassifierModelConfig = z.infer<typeof classifierModelConfig>
 
+/** A noisy classifier that fits a model. */
 export interface ClassifierModel {
   readonly checkpoint: Checkpoint
   readonly config: ClassifierModelConfig

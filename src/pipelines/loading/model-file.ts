@@ -14,7 +14,8 @@ import {
 } from '../../weights/families/index.js'
 import { closingOnError } from '../../weights/tensor-file.js'
 import { type OpenedTensors, openTensors } from './open-tensors.js'
-import { type OtherFiles, openOtherFiles, takenOver, withOtherParts, withOtherStage } from './other-files.js'
+import { type OtherFiles, openOtherFiles } from './other-files.js'
+import { takenOver, withOtherParts, withOtherStage } from './other-parts.js'
 
 /** How a model's file is to be understood, and what of it other files have. */
 export interface ModelFileOptions extends OtherFiles {

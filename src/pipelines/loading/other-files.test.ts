@@ -8,6 +8,7 @@ import { temporaryFolder } from '../../testing/temporary-folder.js'
 import { tinyCheckpoint } from '../../testing/tiny-model.js'
 import { autoencoderRenames, autoencoderToDiffusers } from '../../weights/diffusers/index.js'
 import { fromFloat32, type TensorData, toFloat32 } from '../../weights/dtypes.js'
+import { below } from '../../weights/rename.js'
 import { encodeSafetensors } from '../../weights/safetensors.js'
 import { encodeTorchFile } from '../../weights/torch/write.js'
 import { checkpointModel } from './checkpoint-model.js'
@@ -28,8 +29,6 @@ async function written(name: string, bytes: Uint8Array | object): Promise<string
 const tinyOf = (family: string) => published.find(p => p.family === family)!.tiny as Record<string, Json>
 const sd1 = tinyWeights(tinyOf('sd1'))
 const stage = 'first_stage_model.'
-const below = (tensors: Tensors, place: string): Map<string, TensorData> =>
-  new Map([...tensors].flatMap(([name, t]) => (name.startsWith(place) ? [[name.slice(place.length), t]] : [])))
 const negated = (t: TensorData) =>
   fromFloat32(
     toFloat32(t).map(v => -v),

@@ -1,4 +1,5 @@
 import { FileError } from '../../platform/errors.js'
+import { below } from '../rename.js'
 import { storedTensors } from '../stored.js'
 import type { StoredTensor, TensorFile, TensorInfo } from '../tensor-file.js'
 import { describeTensors } from './describe.js'
@@ -18,7 +19,7 @@ const stage = 'first_stage_model.'
  * @throws FileError where there is none.
  */
 export function firstStageIn(file: Opened): { readonly tensors: Tensors; readonly words: FirstStageWords } {
-  const tensors = below(originalNames(storedTensors(file)), stage)
+  const tensors = new Map([...originalNames(storedTensors(file))].filter(([name]) => name.startsWith(stage)))
   const words = firstStageWords(namesOf(tensors), stage)
   if (words) return { tensors, words }
   throw new FileError(
@@ -62,7 +63,7 @@ interface Tower {
 function* towersIn(file: Opened): Generator<Tower> {
   const all = originalNames(storedTensors(file))
   const inModels = ['cond_stage_model.', ...[0, 1].map(i => `conditioner.embedders.${i}.`)]
-  const places = inModels.map(place => bare(below(all, place), place)).filter(({ size }) => size > 0)
+  const places = inModels.map(place => below(all, place)).filter(({ size }) => size > 0)
   const candidates = places.length > 0 ? places : [asEmbedder(all)]
   let any = false
   for (const tensors of candidates) {
@@ -92,9 +93,3 @@ function asEmbedder(tensors: Tensors): Tensors {
   }
   return out
 }
-
-const below = (tensors: Tensors, place: string): Map<string, StoredTensor> =>
-  new Map([...tensors].filter(([name]) => name.startsWith(place)))
-
-const bare = (tensors: Tensors, place: string): Tensors =>
-  new Map([...tensors].map(([name, tensor]) => [name.slice(place.length), tensor]))
