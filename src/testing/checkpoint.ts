@@ -2,6 +2,7 @@ import { type ModelConfig, modelConfig, trainedSize } from '../pipelines/model-c
 import { encodeImages } from '../pipelines/networks.js'
 import { conditionProgram, decodingProgram, denoisingProgram } from '../pipelines/programs.js'
 import { type Program, trace } from '../tensor/program.js'
+import { sizeOf } from '../tensor/shape.js'
 import { f32 } from '../tensor/tensor.js'
 import { fromFloat32, type TensorData } from '../weights/dtypes.js'
 
@@ -47,7 +48,7 @@ export const shapesOf = (json: Json): Map<string, { readonly shape: readonly num
 export const tinyWeights = (json: Json, dtype: 'F32' | 'F16' | 'BF16' = 'F32'): Map<string, TensorData> =>
   new Map(
     parametersOf(json).map(({ name, shape }, i) => {
-      const length = shape.reduce((a, b) => a * b, 1)
+      const length = sizeOf(shape)
       const fan = length / (shape[0] ?? 1)
       // A wave of another length for each tensor, as large as keeps activations in bounds.
       const values = new Float32Array(length)

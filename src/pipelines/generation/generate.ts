@@ -1,5 +1,6 @@
 import type { Image } from '../../image/index.js'
 import { LatentkitError } from '../../platform/errors.js'
+import { sizeOf } from '../../tensor/shape.js'
 import { latentShape } from '../programs.js'
 import { parametersOf } from '../settings/parameters.js'
 import { openMixed } from './conditions/mix.js'
@@ -31,7 +32,7 @@ export async function* generatePictures(work: Work, { name, lend }: Lender): Asy
   // All are handed to the device at once: it loads one while the other is being prepared here.
   await Promise.all([get('conditions'), get('denoiser'), get('decoder')])
   const latents = latentShape(model.config, plan)
-  const length = latents[0] * latents[1] * latents[2]
+  const length = sizeOf(latents)
   const stage: Stage = { ...work, parts: parts.value, latents }
   const start = await openStart(stage)
   await using guidances = await openGuidances({ ...stage, start })

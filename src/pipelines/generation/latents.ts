@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LatentkitError } from '../../platform/errors.js'
+import { sizeOf } from '../../tensor/shape.js'
 
 /** What a diffusion model works on instead of a picture's pixels, shifted and scaled as it has them. */
 export interface Latents {
@@ -30,7 +31,7 @@ export const severalLatentsSchema = z.custom<Latents | readonly Latents[]>(
 
 /** Throws LatentkitError unless latents are of the shape that is wanted. */
 export function checkLatents({ data, shape }: Latents, wanted: Latents['shape']): void {
-  if (String(shape) === String(wanted) && data.length === wanted.reduce((a, b) => a * b)) return
+  if (String(shape) === String(wanted) && data.length === sizeOf(wanted)) return
   throw new LatentkitError(
     `generate: latents have ${data.length} numbers of shape [${shape.join(', ')}], this model and size want [${wanted.join(', ')}]`,
   )

@@ -97,14 +97,9 @@ export function plainUnetFromDiffusers(json: unknown, file: string): PlainUnetWo
 /** Whether residual blocks change the size: at every level, or at none. The last level on either way keeps it. */
 function resizes(config: z.output<typeof configSchema>, refuse: (reason: string) => never): boolean {
   const { down_block_types, up_block_types, downsample_type, upsample_type } = config
-  const byResnet = [
-    ...down_block_types
-      .slice(0, -1)
-      .map(type => type.startsWith('Resnet') || (type.startsWith('Attn') && downsample_type === 'resnet')),
-    ...up_block_types
-      .slice(0, -1)
-      .map(type => type.startsWith('Resnet') || (type.startsWith('Attn') && upsample_type === 'resnet')),
-  ]
+  const along = (types: readonly string[], resizer: string) =>
+    types.slice(0, -1).map(type => type.startsWith('Resnet') || (type.startsWith('Attn') && resizer === 'resnet'))
+  const byResnet = [...along(down_block_types, downsample_type), ...along(up_block_types, upsample_type)]
   if (new Set(byResnet).size > 1) refuse('some blocks change the size by residual blocks and some by convolutions')
   return byResnet[0] ?? false
 }

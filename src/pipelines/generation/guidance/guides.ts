@@ -2,11 +2,12 @@ import { type Force, steer } from '../../../guidance/index.js'
 import { flatten, type Image, imageToPixels, resizeImage } from '../../../image/index.js'
 import { openSqueezenet } from '../../../perceptual/weights.js'
 import { LatentkitError } from '../../../platform/errors.js'
-import { type Executable, type HostTensors, hostIntegers, hostTensor, type Weights } from '../../../runtime/index.js'
+import { type Executable, hostIntegers, hostTensor, type Weights } from '../../../runtime/index.js'
 import { closingOnError } from '../../../weights/tensor-file.js'
 import type { ReadableWeights } from '../../loading/checkpoint-model.js'
 import { classNumber, openClassifier } from '../../loading/classifier-model.js'
 import { conditionedInputs } from '../../programs.js'
+import { gathered } from '../network/rows.js'
 import type { Stage } from '../stage.js'
 import type { Answer, OpenGuidance } from './contract.js'
 import { classGuideProgram, pictureGuideProgram } from './guiding-programs.js'
@@ -76,8 +77,10 @@ async function pictureGuide({ model, plan, device, parts }: Stage): Promise<Guid
     async pull({ x, t, level: { alpha, sigma }, shape, told }) {
       const [images] = shape
       const run = await networks.of(images)
+      // The first rows of what is told are those with conditions, which those without follow.
+      const first = Array.from({ length: images }, (_, i) => i)
       const given = Object.fromEntries(
-        Object.entries(told.inputs).map(([name, tensor]) => [name, firstOf(tensor, images)]),
+        Object.entries(told.inputs).map(([name, tensor]) => [name, gathered([tensor], first)]),
       )
       const scalars = (value: number) => hostTensor(new Float32Array(images).fill(value), [images, 1, 1, 1])
       const { gradient } = await run({
@@ -144,18 +147,6 @@ async function classGuide({ model, plan, device, latents }: Stage): Promise<Guid
       },
     }
   })
-}
-
-/** The first rows of a batch: those with conditions, which those without follow. */
-function firstOf(tensor: HostTensors[string], count: number): HostTensors[string] {
-  const { shape, data } = tensor
-  const rows = shape[0]!
-  if (rows === count) return tensor
-  return {
-    ...tensor,
-    shape: [count, ...shape.slice(1)],
-    data: data.slice(0, (data.length / rows) * count),
-  } as HostTensors[string]
 }
 
 /** Weights with those of another file under a prefix. */

@@ -7,6 +7,7 @@ import type { Plan } from '../../settings/plan.js'
 import type { BatchConditions } from '../conditions/conditions.js'
 import type { Told } from '../conditions/told.js'
 import type { Guidance } from '../guidance/contract.js'
+import { joined } from '../noise.js'
 import type { Batch, Stage } from '../stage.js'
 import { openWindowedAsking } from '../windows/asking.js'
 import { type Ask, type Block, openAsking, type Question, type Reply } from './asking.js'
@@ -42,7 +43,7 @@ export async function guidedNetwork(
       const leads = leadsAt(plan, level)
       const blocks = blocksOf(told, { leads, weaknesses: weaknessesOf(plan).length })
       const { network, parameterization, attended } = asking(ask, { told, blocks })
-      const raw = await network(repeated(x, blocks.length), t)
+      const raw = await network(joined(blocks.map(() => x)), t)
       const { conditional, unconditional, weakened } = answers(raw, told, blocks)
       const base = unconditional ? told.weights.length : 0
       const again = asking(askAgain, { told, blocks: [{ told: base, weak: 0 }] })
@@ -130,11 +131,4 @@ function together(
   const sum = parts.reduce((sum, { weight }) => sum + weight, 0)
   const none = combine(1 - sum, unconditional, 0, unconditional)
   return parts.reduce((all, { weight, prediction }) => combine(1, all, weight, prediction), none)
-}
-
-function repeated(x: Float32Array, times: number): Float32Array {
-  if (times === 1) return x
-  const out = new Float32Array(x.length * times)
-  for (let i = 0; i < times; i++) out.set(x, i * x.length)
-  return out
 }
