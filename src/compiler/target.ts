@@ -13,7 +13,7 @@ export interface Target {
   readonly double?: boolean
   /** Multiplies in f16 where that is short enough a sum: for devices that are faster so. */
   readonly half?: boolean | undefined
-  /** Bytes by which constant weights may grow for faster convolutions; 64 MiB at most where it is left out. */
+  /** Bytes by which constant weights may grow for faster convolutions; as `transformConstantWeights` has it where it is left out. */
   readonly weightGrowth?: number | undefined
   /** Weights are held in fewer bits and made float32 in every run: another form of them costs time, but no memory to keep. */
   readonly smallWeights?: boolean | undefined

@@ -181,6 +181,7 @@ export interface Lesson {
   readonly before?: { readonly config: unknown; readonly stored: Stored } | undefined
 }
 
+/** What a condition is set up with. */
 export interface Learned<Config> {
   readonly config: Config
   readonly vocabulary?: string
@@ -193,6 +194,7 @@ export interface Tools {
   readonly place: Place
 }
 
+/** One way to tell a network something: a line of the table. */
 export interface Conditioning<Config = unknown, Recipe = Config> {
   /** What it is, with its article, for messages. */
   readonly what: string

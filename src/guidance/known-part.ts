@@ -1,5 +1,6 @@
 import { combine, type Level, type Parameterization, target, toEpsilon, toX0 } from '../diffusion/index.js'
 
+/** A part of pictures that is to stay. */
 export interface KnownPart {
   /** The original, [batch, channels, height, width]. */
   readonly x0: Float32Array

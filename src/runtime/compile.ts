@@ -11,6 +11,7 @@ import type { Weights } from './weights/numbers.js'
 import type { WeightPrecision } from './weights/precision.js'
 import { loadWeights } from './weights/weights.js'
 
+/** What a model of a session is made with. */
 export interface CompileOptions {
   readonly training: boolean
   /** Multiplies in f16. */
@@ -24,6 +25,7 @@ export interface CompileOptions {
   readonly fed?: ReadonlySet<string>
 }
 
+/** A program as a session loads it. */
 export interface CompiledModel {
   readonly model: Omit<ModelSpec, 'state'>
   /** Throws a LatentkitError for inputs with which the program would not fit on the device. */

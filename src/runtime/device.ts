@@ -28,8 +28,9 @@ export interface DeviceOptions {
   /** Computes in f64 on the processor: several times slower, to tell rounding from mistakes. f32 otherwise. */
   readonly precision?: 'f32' | 'f64'
   /**
-   * Bytes that the weights of a program may take beyond their size, so that convolutions are faster on the processor:
-   * 64 MiB by default, 0 for least memory. Stable Diffusion's UNet has use for 3.1 GiB.
+   * Bytes that the weights of a program may take beyond their size, so that convolutions are faster on the processor: by
+   * default 24 MiB, of large networks a fiftieth of their weights but 64 MiB at most; 0 for least memory. Stable
+   * Diffusion's UNet has use for 3.1 GiB.
    */
   readonly weightGrowth?: number
 }

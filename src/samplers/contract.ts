@@ -13,8 +13,8 @@ import type { TimedLevel } from '../diffusion/index.js'
  * Their rooms: `timesteps/`, of the first kind, go down the timesteps of training; `distilled/`, too, jump to the image
  * and noise it again; `flow/` follow a rectified flow. Of the second kind, `single-step/` know only the step they are in
  * (Runge and Kutta's), `multistep/` remember predictions (Adams'). Beside them: what a network is to them (`model.ts`,
- * `preconditioning.ts`, `limits.ts`), and how other tools run them (`profiles/`, and
- * `diffusers/` by a scheduler's configuration).
+ * `preconditioning.ts`, `limits.ts`), the weights of exactly integrated steps (`exponential.ts`), and how other tools run
+ * them (`profiles/`, and `diffusers/` by a scheduler's configuration).
  */
 
 /** What a network says of a noised batch: the clean image and the noise that make it up. */
@@ -23,6 +23,7 @@ export interface Prediction {
   readonly epsilon: Float32Array
 }
 
+/** Asks a network about a batch at a level. */
 export type Predict = (x: Float32Array, at: TimedLevel) => Promise<Prediction>
 
 /** The clean image that a batch at noise level sigma is expected to be. */
@@ -43,4 +44,5 @@ export interface SampleStep {
   readonly x0: Float32Array
 }
 
+/** A run of a sampler. */
 export type Sampling = AsyncGenerator<SampleStep, void>

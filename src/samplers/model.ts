@@ -14,6 +14,7 @@ export interface Renoised {
 export type GuidedNetwork = (x: Float32Array, t: number, level: Level) => Answer | Promise<Answer>
 type Answer = Float32Array | Renoised
 
+/** How a network's predictions are read. */
 export interface ModelOptions {
   readonly parameterization: Parameterization
   /** Keeps predicted images in range, such as `clipTo(1)`. */
@@ -45,6 +46,7 @@ export function denoiser(
   }
 }
 
+/** x * factor. */
 export function scale(x: Float32Array, factor: number): Float32Array {
   return x.map(value => value * factor)
 }

@@ -9,6 +9,7 @@ import { conditionEmbedding } from './embedding.js'
 import { blocksOf, encoderHalf } from './encoder.js'
 import type { UnetInputs } from './unet.js'
 
+/** What a ControlNet is told. */
 export interface ControlInputs extends Pick<UnetInputs, 'x' | 't' | 'context' | 'y'> {
   /** The picture that says where things are, in pixels: [batch, channels, height, width], in [0, 1]. */
   hint: Tensor

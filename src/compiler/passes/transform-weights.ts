@@ -37,9 +37,10 @@ interface Candidate {
 
 /**
  * 3x3 convolutions with constant weights by fewer products: of enlarged images in the small ones, others by Winograd's
- * algorithm. The weights' other form, two or four times as many numbers, depends on constants alone. Of large
- * networks it is made in every run where there are many tiles, which takes no memory; as far as weights may grow, by `target.weightGrowth` bytes,
- * it is made once, when the model is loaded: for the convolutions that gain most by it for each byte.
+ * algorithm. The weights' other form, two or four times as many numbers, depends on constants alone. Of large networks it
+ * is made in every run where there are many tiles, which takes no memory; as far as weights may grow, by
+ * `target.weightGrowth` bytes, it is made once, when the model is loaded: for the convolutions that gain most by it for
+ * each byte.
  */
 export function transformConstantWeights(roots: readonly Tensor[], target: Target): Tensor[] {
   if (target.training || target.device !== 'cpu' || target.double) return [...roots]

@@ -9,7 +9,8 @@ import { partsOf, readRows } from './rows.js'
 /**
  * Samples of Parquet files: a column of pictures (bytes, or `{bytes, path}` as Hugging Face writes them), of captions,
  * classes, boxes (lists of `{label, box}` as in a `captions.jsonl`, or JSON of them), label maps and hints. `from` is
- * a name with braces, some names, or a folder with its folders. Groups of rows are read one at a time; what is damaged is left out and counted. Needs the package hyparquet.
+ * a name with braces, some names, or a folder with its folders. Groups of rows are read one at a time; what is damaged is
+ * left out and counted. Needs the package hyparquet.
  *
  * Throws FileError where there are no such files, or none of them has a column of pictures (naming the columns found).
  *

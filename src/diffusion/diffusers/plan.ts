@@ -29,6 +29,7 @@ export interface SchedulePlan {
   readonly initNoiseSigma: number
 }
 
+/** What a plan hangs on beside configuration and steps. */
 export interface PlanOptions {
   /** Shift of a schedule with `use_dynamic_shifting`. */
   readonly mu?: number

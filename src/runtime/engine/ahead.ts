@@ -2,6 +2,7 @@ import type { InferenceSession } from 'onnxruntime-common'
 import type { HostTensors } from '../host-tensor.js'
 import type { Feeds } from '../state/engine-state.js'
 
+/** What a model that runs ahead of another is loaded with. */
 export interface AheadOptions {
   /** Weights that are fed in every run. */
   readonly held: Feeds

@@ -11,7 +11,8 @@ export function sessionOptions(
     interOpNumThreads: 1,
     executionMode: 'sequential',
     // What is settled has an order of nodes that keeps the peak of memory low, and weights that it makes float32 where they
-    // are used: the optimiser would move the ones and compute the others when it loads the model. Above the basic level operators are joined into ones that compute in f32 alone.
+    // are used: the optimiser would move the ones and compute the others when it loads the model. Above the basic level
+    // operators are joined into ones that compute in f32 alone.
     graphOptimizationLevel: settled ? 'disabled' : double ? 'basic' : 'all',
     // Planned memory is one more block as large as the peak, held beside what the first run took; it saves no time.
     enableMemPattern: false,

@@ -10,6 +10,7 @@ import { blockParameters, type WeightForm } from './forms.js'
 import type { StoredWeight } from './precision.js'
 import { quantise } from './quantise.js'
 
+/** Values of a parameter: in memory, as a file has them, or by their place in one. */
 export type Weight = HostTensor | TensorData | StoredTensor
 
 /** Values of parameters by name: a Map, or the `tensors` of an opened .safetensors file. */

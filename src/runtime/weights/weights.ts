@@ -23,6 +23,7 @@ export interface LoadedWeights {
   readonly folder: string | undefined
 }
 
+/** How weights are to be held. */
 export interface WeightOptions {
   /** Parameters that need no weight. */
   readonly fed: ReadonlySet<string>

@@ -26,6 +26,7 @@ export interface DiffusersSetting {
   readonly watch?: { predict(predict: Predict): Predict; denoise(denoise: Denoise): Denoise } | undefined
 }
 
+/** What a scheduler's `step` takes, in its words. */
 export interface DiffusersStepOptions {
   readonly eta?: number | undefined
   readonly s_churn?: number | undefined
@@ -48,6 +49,7 @@ export function toldInOrder(setting: DiffusersSetting): DiffusersSetting {
 /** The levels that are stepped to. */
 export const reached = ({ sigmas, timesteps }: SchedulePlan) => sigmas!.subarray(0, timesteps.length + 1)
 
+/** What keeps predicted images in range, as a configuration asks. */
 export function limitOf({ scheduler, config, images }: DiffusersSetting) {
   const { thresholding, clip_sample } = config
   // TCD's class knows these words, and passes over them; UniPC limits images alone.
@@ -56,15 +58,18 @@ export function limitOf({ scheduler, config, images }: DiffusersSetting) {
   return clip_sample ? clipTo(config.clip_sample_range) : undefined
 }
 
+/** What is asked, seen by whoever watches. */
 export function watched(predict: Predict, { watch }: DiffusersSetting): Predict {
   return watch ? watch.predict(predict) : predict
 }
 
+/** The network as samplers of unit variance ask it. */
 export function predictOf(setting: DiffusersSetting): Predict {
   const parameterization = parameterizationOf(setting.config)
   return watched(predictor(setting.network, { parameterization, limit: limitOf(setting) }), setting)
 }
 
+/** The network as samplers over noise levels ask it. */
 export function denoiseOf(setting: DiffusersSetting): Denoise {
   const { scheduler, config, network, watch } = setting
   const limit = limitOf(setting)
@@ -84,4 +89,5 @@ export async function* drawingLast(sampling: Sampling, noise: Noise): Sampling {
   noise()
 }
 
+/** A level along a rectified flow. */
 export const flowLevel = (sigma: number): Level => ({ alpha: 1 - sigma, sigma })

@@ -30,6 +30,7 @@ export async function* inShares(setting: DiffusersSetting, x: Float32Array): Sam
   }
 }
 
+/** The multistep or singlestep solver that a configuration names. */
 export function solver(
   { scheduler, config, plan, noise }: DiffusersSetting,
   denoise: Denoise,

@@ -1,5 +1,6 @@
 import { combine } from '../../diffusion/index.js'
 
+/** How many predictions the steps of a multistep solver rest on. */
 export interface MultistepOptions {
   /** Predictions that a step rests on, 1 to 3. */
   readonly order?: number | undefined

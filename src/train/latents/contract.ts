@@ -30,12 +30,14 @@ export interface Latents extends Sights {
   close(): Promise<void>
 }
 
+/** What the first stage makes of pictures. */
 export interface Posteriors {
   readonly shape: LatentShape
   readonly means: Float32Array
   readonly deviations: Float32Array
 }
 
+/** What is encoded, by which first stage, and how it is kept. */
 export interface LatentOptions {
   readonly device: Device
   readonly source: Source

@@ -38,6 +38,7 @@ const towerSchema = z.object({
   num_attention_heads: z.int().positive(),
   layer_norm_eps: z.number().positive().default(1e-5),
 })
+/** What of a text encoder's config.json cannot be told from its tensors. */
 export type TowerConfig = z.output<typeof towerSchema>
 
 const component = z.tuple([z.string().nullable(), z.string().nullable()])

@@ -36,6 +36,7 @@ const unetWords = z.object({
   disable_middle_transformer: z.literal(false).optional(),
   pooled_context: z.literal(false).optional(),
 })
+/** What of CompVis' words diffusers can express. */
 export type UnetWords = z.input<typeof unetWords>
 
 /** Where diffusers keeps what CompVis calls `label_emb`: SDXL's sizes, or unCLIP's image embedding. */

@@ -21,6 +21,7 @@ export interface OpenClipWords {
   readonly context_length: number
 }
 
+/** The words of a text encoder of either make. */
 export type TowerWords = HuggingFaceWords | OpenClipWords
 
 /** Channels of a text encoder's tokens. */

@@ -11,6 +11,7 @@ import { type GgufEntry, type GgufValue, parseGguf } from './header.js'
 /** The vocabularies of large language models have some megabytes. */
 const largestHead = 256 << 20
 
+/** An opened GGUF file. */
 export interface GgufFile extends TensorFile<StoredTensor> {
   /** The metadata with its types; `metadata` has the texts of it. */
   readonly values: ReadonlyMap<string, GgufValue>

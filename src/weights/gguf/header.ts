@@ -21,11 +21,13 @@ export type GgufType = (typeof scalarTypes)[number] | (typeof wideTypes)[number]
 
 /** A value of the metadata; 64-bit integers are bigints. */
 export type GgufScalar = number | bigint | boolean | string | readonly GgufScalar[]
+/** An entry of the metadata with its type. */
 export interface GgufValue {
   readonly type: GgufType
   readonly value: GgufScalar
 }
 
+/** A tensor's place. */
 export interface GgufEntry {
   readonly type: BlockType
   /** Outermost dimension first, as everywhere but in the file. */
@@ -35,6 +37,7 @@ export interface GgufEntry {
   readonly end: number
 }
 
+/** What the head of a file says. */
 export interface GgufHeader {
   readonly values: ReadonlyMap<string, GgufValue>
   readonly tensors: ReadonlyMap<string, GgufEntry>

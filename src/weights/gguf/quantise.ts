@@ -28,7 +28,7 @@ const q8: Quantiser = {
   },
 }
 
-/** Blocks as gguf-blocks.ts reads them: the number farthest from zero gets the lowest level, so that zero has one. */
+/** Blocks as blocks.ts reads them: the number farthest from zero gets the lowest level, so that zero has one. */
 function around(zero: 8 | 16): Quantiser {
   const low = zero === 16 ? 6 : 2
   return {
