@@ -14,6 +14,7 @@ export const generateCommand = {
     'Writes PNG files that carry their settings, and shows them in terminals that can show pictures. Without --model ' +
     'the bundled one paints emoji of 128x128 pixels.',
   options: z.strictObject({ ...paintingFlags, ...settingFlags(shape) }),
+  forgotten: 'image',
   examples: [
     { line: 'latentkit generate "red heart, noto emoji"', what: 'one picture by the bundled model' },
     {
@@ -46,4 +47,4 @@ export const generateCommand = {
 
 /** `latentkit generate`. */
 export const generate = (flags: PaintingFlags, io: Io): Promise<Written[]> =>
-  paint(flags, io, { shape, start: (model, prompt, options) => model.generate(prompt, options) })
+  paint(flags, io, { command: 'generate', shape, start: (model, prompt, options) => model.generate(prompt, options) })

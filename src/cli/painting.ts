@@ -10,6 +10,7 @@ import { settingsOf } from '../pipelines/settings/parameters.js'
 import { FileError, LatentkitError } from '../platform/errors.js'
 import { weightPrecisions } from '../runtime/index.js'
 import type { ProfileName } from '../samplers/index.js'
+import { UsageError } from '../schema/index.js'
 import { deviceFlags, file, several } from './flags.js'
 import type { Io } from './io.js'
 import { loraOf, modelFlags, weighed } from './model-flags.js'
@@ -60,6 +61,7 @@ export interface Written {
 
 /** What a command paints: the settings that it knows, and how it starts. */
 export interface Painting {
+  readonly command: string
   readonly shape: z.ZodRawShape
   start(model: Model, prompt: string, options: GenerateOptions): AsyncGenerator<GenerateEvent, void>
 }
@@ -68,6 +70,7 @@ export interface Painting {
 export async function paint(flags: PaintingFlags, io: Io, painting: Painting): Promise<Written[]> {
   const { prompt, out, like, device, threads, show, json, lora, loraDir, embedding, control } = flags
   const { config, vae, textEncoder } = flags
+  await refusePicture(flags, painting.command)
   const before = like === undefined ? undefined : await parametersAt(like)
   const known = before && settingsOf(before)
   const wanted = prompt ?? before?.prompt ?? ''
@@ -98,20 +101,20 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   }
   const begun = io.clock()
   const written: Written[] = []
-  let pictures = 1
+  let seeds: readonly number[] = []
   const showPicture = async (image: Image) =>
     show && io.err(await terminalPicture(image, detectTerminalPictures({ env: process.env, isTerminal: io.terminal })))
   for await (const event of painting.start(model, wanted, { ...known, ...given, refiner, signal: io.signal })) {
     if (event.type === 'start') {
-      pictures = event.seeds.length
+      seeds = event.seeds
       if (event.tokensLeftOut > 0)
         io.err(`The prompt is too long for this model: its last ${event.tokensLeftOut} tokens are left out\n`)
     } else if (event.type === 'step') {
       progress(io, `step ${event.step}/${event.total}`)
       if (event.previews && io.terminal) for (const preview of event.previews) await showPicture(preview)
     } else {
-      const { image, index, seed, settings } = event
-      const path = place({ index, pictures, prompt: wanted || String(flags.class ?? ''), seed })
+      const { image, index, settings } = event
+      const path = place({ index, seeds, prompt: wanted || String(flags.class ?? '') })
       await image.save(path)
       written.push({ path, settings })
       progress(io, '')
@@ -121,8 +124,17 @@ export async function paint(flags: PaintingFlags, io: Io, painting: Painting): P
   }
   const seconds = (io.clock() - begun).toFixed(1)
   const { steps, sampler, seed } = written[0]!.settings
-  io.err(`${steps} steps of ${sampler}, seed ${seed}${written.length > 1 ? ' and on' : ''}, ${seconds} s\n`)
+  io.err(`${steps} steps of ${sampler}, seed ${seed}${new Set(seeds).size > 1 ? ' and on' : ''}, ${seconds} s\n`)
   return written
+}
+
+/** Who forgets the flag of a picture writes its name where the prompt belongs. */
+async function refusePicture({ prompt, image }: PaintingFlags, command: string): Promise<void> {
+  if (prompt === undefined || image !== undefined || !/\.(png|jpe?g|webp|gif|avif)$/i.test(prompt)) return
+  if ((await fileInfo(prompt).catch(() => undefined))?.kind !== 'file') return
+  throw new UsageError(`latentkit ${command}`, [
+    { path: prompt, message: `a picture where the prompt belongs; did you mean "--image ${prompt}"?` },
+  ])
 }
 
 /** The model that flags name to go the end of the way. */
@@ -154,21 +166,25 @@ async function parametersAt(picture: string): Promise<Parameters> {
 /** A picture to be placed. */
 interface Placed {
   readonly index: number
-  /** How many there will be. */
-  readonly pictures: number
+  /** Of all pictures; frames and variations share theirs. */
+  readonly seeds: readonly number[]
   readonly prompt: string
-  readonly seed: number
 }
 
 /** Where each picture goes: a file, numbered files, or files named after the prompt and the seed in a folder. */
 async function placeOf(out: string | undefined): Promise<(placed: Placed) => string> {
   const folder = out !== undefined && (/[/\\]$/.test(out) || (await fileInfo(out))?.kind === 'folder')
-  if (out === undefined || folder) return ({ prompt, seed }) => join(out ?? '', `${fileName(prompt)}-${seed}.png`)
+  if (out === undefined || folder)
+    return ({ index, seeds, prompt }) => {
+      const seed = seeds[index]!
+      const shared = seeds.indexOf(seed) !== seeds.lastIndexOf(seed)
+      return join(out ?? '', `${fileName(prompt)}-${seed}${shared ? `-${index + 1}` : ''}.png`)
+    }
   const kind = extname(out)
   if (kind !== '' && kind.toLowerCase() !== '.png')
     throw new FileError(out, 'would be no PNG; pictures are written as .png')
   const stem = join(dirname(out), basename(out, kind))
-  return ({ index, pictures }) => (pictures > 1 ? `${stem}-${index + 1}.png` : `${stem}.png`)
+  return ({ index, seeds }) => (seeds.length > 1 ? `${stem}-${index + 1}.png` : `${stem}.png`)
 }
 
 /** A prompt as a file name: its letters and digits, hyphens between. */

@@ -25,12 +25,14 @@ function bare(setting: z.ZodType): Bare {
 function flagOf(name: string, setting: z.ZodType): z.ZodType | undefined {
   const { inner, meta, fallback, needed } = bare(setting)
   const placeholder = fields[name]?.placeholder ?? (meta.placeholder as string | undefined)
-  if (inner instanceof z.ZodCustom || name in fields) {
+  const plain = inner instanceof z.ZodEnum || inner instanceof z.ZodNumber
+  if (inner instanceof z.ZodCustom || (name in fields && !plain)) {
     const text = needed ? z.string() : z.string().optional()
     return placeholder === undefined ? undefined : text.meta({ ...meta, placeholder })
   }
   const told = fallback === undefined || fallback === '' || fallback === false ? '' : ` (default ${fallback})`
-  return (needed ? inner : inner.optional()).meta({ ...meta, description: `${meta.description}${told}` })
+  const description = `${meta.description}${told}`
+  return (needed ? inner : inner.optional()).meta({ ...meta, ...(placeholder && { placeholder }), description })
 }
 
 /** Flags for settings; those that stand in for a default can be left out. Settings that no text can say have none. */

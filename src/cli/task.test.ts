@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { before, test } from 'node:test'
 import { decodePng, describePng, encodePng, type Image } from '../image/index.js'
 import type { TaskName } from '../pipelines/tasks/names.js'
@@ -37,7 +37,7 @@ const half: Image = {
 async function run(name: TaskName, ...argv: string[]) {
   const { command, run } = taskCommand(name)
   const common = ['-m', join(folder, 'tiny.safetensors'), '--threads', '1', '--steps', '3', '--seed', '5']
-  const written = await run(parseFlags(command, [...argv, ...common, '-o', join(folder, `${name}.png`)]) as never, io)
+  const written = await run(parseFlags(command, [...common, '-o', join(folder, `${name}.png`), ...argv]) as never, io)
   return Promise.all(written.map(async ({ path }) => ({ path, picture: await decodePng(await readFile(path)) })))
 }
 
@@ -75,7 +75,30 @@ test('several pictures are numbered, and say what they are', async () => {
   )
 })
 
+test('pictures that share a seed have names of their own', async () => {
+  const named = async (...argv: Parameters<typeof run>) =>
+    (await run(...argv, '-o', `${join(folder, 'made')}/`)).map(({ path }) => basename(path))
+  assert.deepEqual(await named('variations', 'red heart', '--count', '2'), ['red-heart-5-1.png', 'red-heart-5-2.png'])
+  assert.deepEqual(await named('interpolate', 'blue heart', '--to-seed', '6', '--frames', '2'), [
+    'blue-heart-5-1.png',
+    'blue-heart-5-2.png',
+  ])
+})
+
 test('what a task needs is asked for by the name of its flag', async () => {
   await assert.rejects(run('image-to-image', 'red heart'), /--image: /)
   await assert.rejects(run('interpolate', 'red heart'), /the way has no end/)
+  const half = join(folder, 'half.png')
+  await assert.rejects(run('variations', half), ({ name, message }: Error) => {
+    assert.equal(name, 'UsageError')
+    assert.equal(
+      message,
+      `latentkit variations: ${half}: a picture where the prompt belongs; did you mean "--image ${half}"?`,
+    )
+    return true
+  })
+  const { command } = taskCommand('hires')
+  const told = (...argv: string[]) => parseFlags(command, argv)
+  assert.throws(() => told('--prompt-style', 'diffusers'), /--prompt-style: found "diffusers", wanted one of "plain", /)
+  assert.throws(() => told('--clip-skip', 'two'), /--clip-skip: found "two", wanted a whole number/)
 })

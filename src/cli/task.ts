@@ -18,9 +18,13 @@ export function taskCommand(name: TaskName): {
   const shape = { ...task.shape, ...further }
   const options = z.strictObject({ ...settingFlags(task.shape), ...paintingFlags, ...settingFlags(further) })
   return {
-    command: { name, summary, options, examples, ...(details !== undefined && { details }) },
+    command: { name, summary, options, forgotten: 'image', examples, ...(details !== undefined && { details }) },
     run: (flags, io) =>
-      paint(flags, io, { shape, start: (model, prompt, options) => task(model, prompt, options as never) }),
+      paint(flags, io, {
+        command: name,
+        shape,
+        start: (model, prompt, options) => task(model, prompt, options as never),
+      }),
   }
 }
 

@@ -101,6 +101,22 @@ test('an argument that stands where a flag is needed is told how to be given', (
     'latentkit upscale: heart.png: one argument too many; did you mean "--image heart.png"?',
     'latentkit upscale: --image: missing; wanted --image FILE',
   ])
+  const told = {
+    ...upscale,
+    options: upscale.options.extend({ prompt: z.string().optional().meta({ positional: true }) }),
+  }
+  assert.deepEqual(problems(['heart.png'], told), [
+    'latentkit upscale: --image: missing; did you mean "--image heart.png"?',
+  ])
+  assert.deepEqual(problems(['A red heart.'], told), ['latentkit upscale: --image: missing; wanted --image FILE'])
+  const { image, prompt } = told.options.shape
+  const vary = { ...told, options: z.strictObject({ prompt, image: image.optional() }), forgotten: 'image' }
+  assert.deepEqual(problems(['red heart', 'heart.png'], vary), [
+    'latentkit upscale: heart.png: one argument too many; did you mean "--image heart.png"?',
+  ])
+  assert.deepEqual(problems(['red', 'heart'], vary), [
+    'latentkit upscale: heart: one argument too many; quote text that has spaces',
+  ])
 })
 
 test('a flag that takes a mapping is a mistake of the command', () => {

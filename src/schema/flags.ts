@@ -15,6 +15,8 @@ export interface Command<S extends z.ZodObject = z.ZodObject> {
   options: S
   /** What the flags alone do not say, shown under the usage. */
   details?: string
+  /** The flag of a file that may be left out, and which an argument too many is most likely meant for. */
+  forgotten?: string
   examples?: readonly { line: string; what: string }[]
 }
 
@@ -39,6 +41,7 @@ export class UsageError extends SchemaError {
 }
 
 const kebab = (key: string) => key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+const fileName = /\.[a-z]\w{1,4}$/i
 const takes = (flag: Flag, type: string) => flag.values.some(shape => shape.type === type)
 /** A flag that takes no value. */
 export const isSwitch = (flag: Flag) => flag.values.every(shape => shape.type === 'boolean')
@@ -165,9 +168,14 @@ export function parseFlags<S extends z.ZodObject>(command: Command<S>, argv: rea
       })
   }
 
-  // Who forgets the flag of a file that must be given writes it as an argument.
+  // Who forgets the flag of a file that must be given writes it as an argument, or as another one.
+  const misplaced = places.map(({ key }) => values[key]).find(value => fileName.test(String(value)))
   const missing = flags.find(({ key, required, positional }) => required && !positional && !(key in values))
-  const hint = (token: string) => (missing ? `did you mean "${missing.label} ${token}"?` : 'quote text that has spaces')
+  const optional = flags.find(({ key }) => key === command.forgotten && !(key in values))
+  const hint = (token: string) => {
+    const meant = missing ?? (fileName.test(token) ? optional : undefined)
+    return meant && misplaced === undefined ? `did you mean "${meant.label} ${token}"?` : 'quote text that has spaces'
+  }
   problems.unshift(...extra.map(token => ({ path: token, message: `one argument too many; ${hint(token)}` })))
 
   const result = check(command.options, values)
@@ -180,7 +188,9 @@ export function parseFlags<S extends z.ZodObject>(command: Command<S>, argv: rea
     const path = flag?.label ?? String(at[0])
     if (reported.has(path)) continue
     const absent = flag !== undefined && !flag.positional && !(flag.key in values)
-    problems.push({ path, message: absent ? `missing; wanted ${path} ${flag.placeholder}` : message })
+    const meant =
+      misplaced === undefined ? `wanted ${path} ${flag?.placeholder}` : `did you mean "${path} ${misplaced}"?`
+    problems.push({ path, message: absent ? `missing; ${meant}` : message })
   }
   throw new UsageError(`latentkit ${command.name}`.trim(), problems)
 }
