@@ -14,7 +14,9 @@ export function checkRequest(config: ConditioningConfig | undefined, request: Re
     all.length === 0 ? 'takes no condition' : `takes ${all.map(({ conditioning }) => conditioning.what).join(' and ')}`
   for (const name of Object.keys(requestFields)) {
     if (request[name] === undefined || known.has(name)) continue
-    throw new LatentkitError(`generate: "${name}" is not for this model, which ${takes}; leave it out`)
+    throw new LatentkitError(
+      `generate: "${name}" is not for this model, which ${takes}; leave it out, or load what takes it`,
+    )
   }
   if (
     config?.text === undefined &&

@@ -8,7 +8,7 @@ export function greyLevels({ data, channels, width, height }: Image, name: strin
     const at = i * channels
     if (data[at] !== data[at + 1] || data[at] !== data[at + 2]) {
       throw new LatentkitError(
-        `${name} has colours, at (${i % width}, ${Math.floor(i / width)} from the top left); wanted are grey levels: each pixel's class`,
+        `${name} has colours, at (${i % width}, ${Math.floor(i / width)} from the top left); wanted are grey levels: red, green and blue alike`,
       )
     }
     out[i] = data[at]!

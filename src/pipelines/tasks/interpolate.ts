@@ -45,9 +45,11 @@ export const interpolate = task({
     const { toPrompt, toSeed, image, toImage, latents, toLatents } = settings
     const [from, to] = [image ?? latents, toImage ?? toLatents]
     if (toPrompt === undefined && toSeed === undefined && to === undefined)
-      throw new LatentkitError('interpolate: the way has no end; give toPrompt, toSeed, toImage or toLatents')
+      throw new LatentkitError('interpolate: the way has no end; give the prompt, seed, picture or latents there')
     if ((from === undefined) !== (to === undefined))
-      throw new LatentkitError('interpolate: between pictures both ends are wanted; give image and toImage')
+      throw new LatentkitError(
+        'interpolate: between pictures both ends are wanted; give one at the beginning and one at the end',
+      )
     if ((image && latents) || (toImage && toLatents))
       throw new LatentkitError('interpolate: an end is a picture or latents; leave one of them out')
     return frames(model, prompt, { ...settings, seed: settings.seed ?? Math.floor(Math.random() * 2 ** 32) }, options)
