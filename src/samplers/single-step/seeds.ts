@@ -18,16 +18,45 @@ function growingNoise({ noise, eta = 1, noiseScale = 1 }: AncestralOptions, from
   }
 }
 
-/** From one level to another by some predictions of the image and their weights. */
-function moved(
+/** Predictions of the image, and what each weighs. */
+type Weighed = readonly (readonly [number, Float32Array])[]
+
+/** A step, with all that its calls go by. */
+interface SeedsStep {
+  readonly from: number
+  readonly to: number
+  /** The prediction at its start. */
+  readonly x0: Float32Array
+  /** -(1 + eta) h, where h is its length in log SNR. */
+  readonly z: number
+  /** The batch at a level on the way, moved there by predictions, with its noise. */
+  at(level: number, predictions: Weighed): Float32Array
+}
+
+/** Goes down the levels by steps of some calls each; a last one to a clean image is the prediction. */
+async function* stepping(
+  denoise: Denoise,
   x: Float32Array,
-  [from, to]: readonly [number, number],
-  eta: number,
-  predictions: readonly (readonly [number, Float32Array])[],
-): Float32Array {
-  let out = scale(x, (to / from) ** (1 + eta))
-  for (const [weight, x0] of predictions) out = combine(1, out, weight, x0)
-  return out
+  sigmas: ArrayLike<number>,
+  options: AncestralOptions,
+  taken: (step: SeedsStep) => Promise<Float32Array>,
+): Sampling {
+  const { eta = 1 } = options
+  for (let i = 0; i + 1 < sigmas.length; i++) {
+    const [from, to] = [sigmas[i]!, sigmas[i + 1]!]
+    const start = x
+    const x0 = await denoise(x, from)
+    const noised = growingNoise(options, from)
+    const at = (level: number, predictions: Weighed) => {
+      const scaled = scale(start, (level / from) ** (1 + eta))
+      return noised(
+        predictions.reduce((sum, [weight, prediction]) => combine(1, sum, weight, prediction), scaled),
+        level,
+      )
+    }
+    x = to === 0 ? x0 : await taken({ from, to, x0, z: -(1 + eta) * Math.log(from / to), at })
+    yield { x, x0 }
+  }
 }
 
 /**
@@ -35,27 +64,17 @@ function moved(
  *
  * Source: ComfyUI, comfy/k_diffusion/sampling.py, sample_seeds_2.
  */
-export async function* seeds2(
+export function seeds2(
   denoise: Denoise,
   x: Float32Array,
   sigmas: ArrayLike<number>,
   options: AncestralOptions,
 ): Sampling {
-  const { eta = 1 } = options
-  for (let i = 0; i + 1 < sigmas.length; i++) {
-    const [from, to] = [sigmas[i]!, sigmas[i + 1]!]
-    const x0 = await denoise(x, from)
-    if (to === 0) x = x0
-    else {
-      const z = -(1 + eta) * Math.log(from / to)
-      const noised = growingNoise(options, from)
-      const middle = Math.sqrt(from * to)
-      const half = exponentialWeights(z / 2)
-      const between = await denoise(noised(moved(x, [from, middle], eta, [[half.value, x0]]), middle), middle)
-      x = noised(moved(x, [from, to], eta, [[exponentialWeights(z).value, between]]), to)
-    }
-    yield { x, x0 }
-  }
+  return stepping(denoise, x, sigmas, options, async ({ from, to, x0, z, at }) => {
+    const middle = Math.sqrt(from * to)
+    const between = await denoise(at(middle, [[exponentialWeights(z / 2).value, x0]]), middle)
+    return at(to, [[exponentialWeights(z).value, between]])
+  })
 }
 
 /**
@@ -63,37 +82,26 @@ export async function* seeds2(
  *
  * Source: ComfyUI, comfy/k_diffusion/sampling.py, sample_seeds_3.
  */
-export async function* seeds3(
+export function seeds3(
   denoise: Denoise,
   x: Float32Array,
   sigmas: ArrayLike<number>,
   options: AncestralOptions,
 ): Sampling {
-  const { eta = 1 } = options
-  for (let i = 0; i + 1 < sigmas.length; i++) {
-    const [from, to] = [sigmas[i]!, sigmas[i + 1]!]
-    const x0 = await denoise(x, from)
-    if (to === 0) x = x0
-    else {
-      const z = -(1 + eta) * Math.log(from / to)
-      const noised = growingNoise(options, from)
-      const place = (share: number) => from * (to / from) ** share
-      const [one, two] = [place(1 / 3), place(2 / 3)]
-      const third = exponentialWeights(z / 3)
-      const first = await denoise(noised(moved(x, [from, one], eta, [[third.value, x0]]), one), one)
-      const ahead = exponentialWeights((2 * z) / 3)
-      const intoSecond = [
-        [ahead.value - 2 * ahead.first, x0],
-        [2 * ahead.first, first],
-      ] as const
-      const second = await denoise(noised(moved(x, [from, two], eta, intoSecond), two), two)
-      const whole = exponentialWeights(z)
-      const intoEnd = [
-        [whole.value - (3 / 2) * whole.first, x0],
-        [(3 / 2) * whole.first, second],
-      ] as const
-      x = noised(moved(x, [from, to], eta, intoEnd), to)
-    }
-    yield { x, x0 }
-  }
+  return stepping(denoise, x, sigmas, options, async ({ from, to, x0, z, at }) => {
+    const place = (share: number) => from * (to / from) ** share
+    const [one, two] = [place(1 / 3), place(2 / 3)]
+    const first = await denoise(at(one, [[exponentialWeights(z / 3).value, x0]]), one)
+    const ahead = exponentialWeights((2 * z) / 3)
+    const intoSecond = [
+      [ahead.value - 2 * ahead.first, x0],
+      [2 * ahead.first, first],
+    ] as const
+    const second = await denoise(at(two, intoSecond), two)
+    const whole = exponentialWeights(z)
+    return at(to, [
+      [whole.value - (3 / 2) * whole.first, x0],
+      [(3 / 2) * whole.first, second],
+    ])
+  })
 }
