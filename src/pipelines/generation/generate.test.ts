@@ -177,7 +177,10 @@ test('files that hold no such model are refused with what was found and wanted',
   await assert.rejects(load(join(folder, 'none.safetensors')), /none\.safetensors: .*there is no such file/)
   await refused(good.subarray(0, good.length - 100), /cut or damaged/)
   await refused(good.subarray(0, 100), /bad\.safetensors/)
-  await refused(new TextEncoder().encode('<html><body>Not found</body></html>'), /is no safetensors file: it is a web page/)
+  await refused(
+    new TextEncoder().encode('<html><body>Not found</body></html>'),
+    /is no safetensors file: it is a web page/,
+  )
   const foreign = { dtype: 'F32', shape: [1], bytes: new Uint8Array(4) } as const
   await refused(encodeSafetensors(new Map([['unet.conv_in.weight', foreign]])), /no checkpoint .*unet\.conv_in\.weight/)
   const config = tinyConfig()
