@@ -41,7 +41,9 @@ test('the latents\u2019 scale and shift go into the weights around them where no
     return (await decode({ z })).images!.data as Float32Array
   }
   const ours = await decoded(model.config, { weights: model.weights })
-  const theirs = await decoded({ ...model.config, scale_factor: 1, shift_factor: 0 }, { weights: file })
+  const carried = checkpointModel(await openCheckpoint(bytesSource(await readFile(path), path)))
+  assert.deepEqual(carried.config, { ...model.config, scale_factor: 1, shift_factor: 0 })
+  const theirs = await decoded(carried.config, { weights: file })
   assert.ok(ours.every((v, i) => Math.abs(v - theirs[i]!) < 1e-5))
   await file.close()
 })

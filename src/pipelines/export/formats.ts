@@ -5,7 +5,7 @@ import { writeGguf } from '../../weights/gguf/write.js'
 import { writeSafetensors } from '../../weights/safetensors.js'
 import { writeTorchFile } from '../../weights/torch/write.js'
 import { writeDiffusers } from './diffusers.js'
-import { type Exported, scaledWeights, weightsOf } from './exported.js'
+import { type Exported, oneScale, scaledWeights, weightsOf } from './exported.js'
 import { inGgufType, inType, isConstant, type WeightType } from './types.js'
 
 interface WriteOptions {
@@ -20,7 +20,14 @@ interface WriteOptions {
  * @throws LatentkitError where that is wanted and the first stage is no KL autoencoder, FileError where the file cannot be written.
  */
 export async function writeCompvis(model: Exported, path: string, { dtype }: WriteOptions = {}): Promise<void> {
-  await writeSafetensors(path, inType(singleFile(model), dtype), new Map([['format', 'pt']]))
+  await writeSafetensors(path, inType(singleFile(model), dtype), new Map([['format', 'pt'], ...wordsOf(model)]))
+}
+
+/** The configuration of what latentkit trained, which no tensor tells; with the scale that its written latents have. */
+function wordsOf({ checkpoint: { origin, info }, config }: Exported): [string, string][] {
+  if (origin || config.unet_config === undefined) return []
+  const scaled = oneScale(config) === undefined && { scale_factor: 1, shift_factor: 0 }
+  return [...checkpointMetadata({ ...info, config: { ...info.config, ...scaled } })]
 }
 
 /** The same in torch's format, with the tensors below `state_dict`. */
